@@ -1,0 +1,55 @@
+"""Turns our errors into Airflow's: what a retry can cure may be retried, the rest fails at once.
+
+Retrying is always safe here, since the ledger remembers; but a faulty manifest or a case for a person does
+not get better by itself, and a task that fails at once is seen sooner.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from airflow_provider_esimgo.api import ApiError, RefusedError
+from airflow_provider_esimgo.hooks.compat import AirflowException, AirflowFailException
+from airflow_provider_esimgo.hooks.settings import SettingsError
+from airflow_provider_esimgo.kit.entries import KitError
+from airflow_provider_esimgo.ledger.errors import (
+    BatchConflict,
+    LedgerError,
+    LedgerSchemaMismatch,
+    OrderInReview,
+    OrderRejected,
+    PlanRefused,
+    SuspectedDuplicate,
+    UnknownBatch,
+)
+from airflow_provider_esimgo.manifest import ManifestError, PlanError
+
+_FINAL = (
+    BatchConflict,
+    LedgerSchemaMismatch,
+    ManifestError,
+    OrderInReview,
+    OrderRejected,
+    PlanError,
+    PlanRefused,
+    SettingsError,
+    SuspectedDuplicate,
+    UnknownBatch,
+)
+
+
+@contextmanager
+def explained(conn_id: str) -> Iterator[None]:
+    """Let only Airflow's exceptions out, each saying what happened and naming the connection."""
+    try:
+        yield
+    except _FINAL as error:
+        raise AirflowFailException(_told(conn_id, error)) from None
+    except RefusedError as error:
+        raise AirflowFailException(_told(conn_id, error)) from None
+    except (ApiError, LedgerError, KitError) as error:
+        raise AirflowException(_told(conn_id, error)) from None
+
+
+def _told(conn_id: str, error: Exception) -> str:
+    text = str(error)
+    return text if conn_id in text else f"{text} (connection {conn_id!r})"
