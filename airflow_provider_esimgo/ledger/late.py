@@ -4,6 +4,8 @@ The vendor's order exists, whatever the ledger believes by now. Either it settle
 learns of it; it is never dropped.
 """
 
+from sqlalchemy.exc import IntegrityError
+
 from airflow_provider_esimgo.ledger.errors import OrderInReview, SuspectedDuplicate
 from airflow_provider_esimgo.ledger.outcome import Answer
 from airflow_provider_esimgo.ledger.records import Order, StrayKind
@@ -30,7 +32,14 @@ def record_late_answer(ledger: Ledger, sent: Order, answer: Answer) -> None:
             _settle(ledger, ledger.order(sent.key), sent, answer, reference)
         except Fenced:
             continue
+        except IntegrityError:  # another order claims that reference already
+            break
         return
+    raise OrderInReview(
+        f"Order {sent.number} took effect as {reference} after another worker had taken it over, and the ledger "
+        f"could not bring the two together. Compare {reference} in the vendor's portal with "
+        f"'airflow esimgo orders show {sent.key}'."
+    )
 
 
 def _settle(ledger: Ledger, current: Order, sent: Order, answer: Answer, reference: str) -> None:

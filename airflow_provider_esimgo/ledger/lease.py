@@ -4,6 +4,7 @@ It lives in the account's row, is taken by one atomic UPDATE, and expires by the
 dead worker never blocks the account and a paused one is noticed.
 """
 
+import logging
 import uuid
 from dataclasses import dataclass, field
 
@@ -11,8 +12,10 @@ from sqlalchemy import select, update
 from sqlalchemy.engine import Connection
 
 from airflow_provider_esimgo.ledger.database import Database
-from airflow_provider_esimgo.ledger.errors import LeaseLost
+from airflow_provider_esimgo.ledger.errors import LeaseLost, LedgerUnavailable
 from airflow_provider_esimgo.ledger.schema import accounts
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -36,7 +39,17 @@ class Lease:
             LeaseLost: another worker took the account over; the caller's transaction must not commit.
         """
         now = self.database.now(connection)
-        if not self._holds(connection, now) or not self._extend(connection):
+        # one statement: a lease that lapsed and was used by a rival in between must not be found free again
+        renewed = connection.execute(
+            update(accounts)
+            .where(
+                accounts.c.account == self.account,
+                accounts.c.lease_owner == self.owner,
+                accounts.c.lease_until > now,
+            )
+            .values(lease_until=now + round(self.seconds * 1000))
+        )
+        if renewed.rowcount != 1:
             raise LeaseLost(
                 f"Another worker took over account {self.account!r} while this one was paused or slow. This "
                 "order was not sent by this worker. Run the task again: it goes on where the ledger stands."
@@ -74,13 +87,16 @@ class Lease:
             return max(0.0, (due - self.database.now(connection)) / 1000)
 
     def release(self) -> None:
-        """Give the account back, if it is still ours."""
-        with self.database.write() as connection:
-            connection.execute(
-                update(accounts)
-                .where(accounts.c.account == self.account, accounts.c.lease_owner == self.owner)
-                .values(lease_owner=None, lease_until=0)
-            )
+        """Give the account back, if it is still ours. It runs out by itself, so that failing to is no error."""
+        try:
+            with self.database.write() as connection:
+                connection.execute(
+                    update(accounts)
+                    .where(accounts.c.account == self.account, accounts.c.lease_owner == self.owner)
+                    .values(lease_owner=None, lease_until=0)
+                )
+        except LedgerUnavailable as error:  # raised from a `finally`, it would hide what went wrong first
+            log.warning("The claim on account %r runs out by itself: %s", self.account, error)
 
     def _extend(self, connection: Connection) -> bool:
         now = self.database.now(connection)

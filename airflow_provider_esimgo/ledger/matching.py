@@ -4,6 +4,7 @@ The rule of the house: adopt only what matches alone, declare never placed only 
 balance agree on, and hand everything else to a person.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -122,7 +123,9 @@ def _rule_match(order: Order, found: VendorOrder, look: Look) -> tuple[Ruling, s
 
 def matches_exactly(order: Order, candidate: VendorOrder, addresses: frozenset[str]) -> bool:
     """Whether a vendor order with the same lines also agrees in total, assignment and source address."""
-    if candidate.total is None or candidate.total != order.due or candidate.assigned is False:
+    if candidate.total is None or candidate.total != order.due:
+        return False
+    if candidate.assigned is False and candidate.status.casefold() != FAILED:  # a failed one never is [STG]
         return False
     return not addresses or candidate.source_ip is None or candidate.source_ip in addresses
 
@@ -132,18 +135,24 @@ def balance_agrees(order: Order, look: Look) -> bool:
 
     The fall of the balance since the intent must be exactly what the listed orders cost, and must not be
     explained as well by this order's own total. An order listed so close to the intent that it may have been
-    before or after it counts either way.
+    before or after it counts either way. A refund's row tells no amount [STG]: unless it undoes a failed
+    order, the balance proves nothing.
     """
     if order.balance_before is None or look.balance is None or order.sent_at is None:
         return False
     certain = Decimal(0)
     doubtful: list[Decimal] = []
+    failed = Counter(_shape(listed) for listed in look.listed if listed.status.casefold() == FAILED)
     for listed in look.listed:
         if not listed.bundle_lines and not listed.total:
+            if any("refund" in line.type.casefold() for line in listed.lines):
+                if not failed[_shape(listed)]:
+                    return False
+                failed[_shape(listed)] -= 1
             continue
         total = listed.total
         if total is None or not listed.bundle_lines or listed.created_at is None:
-            return False  # a top-up or a refund moved the balance: it proves nothing
+            return False  # a top-up of the balance, or unreadable: it proves nothing
         sent_at = look.claimed.get(listed.reference)
         if sent_at is not None:
             if sent_at >= order.sent_at:
@@ -157,6 +166,10 @@ def balance_agrees(order: Order, look: Look) -> bool:
     fall = order.balance_before - look.balance - certain
     explained = _sums(doubtful)
     return fall in explained and fall - order.due not in explained
+
+
+def _shape(listed: VendorOrder) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted((line.item, line.quantity) for line in listed.lines))
 
 
 def _sums(amounts: Iterable[Decimal]) -> set[Decimal]:

@@ -3,7 +3,6 @@
 Reads the vendor (GET only) and writes nothing but the milestones. May run any number of times, anywhere.
 """
 
-import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,8 +10,6 @@ from dataclasses import dataclass
 from airflow_provider_esimgo.api import Assignment, BundleState, EsimGoClient, InstallDetails, ProfileStatus
 from airflow_provider_esimgo.ledger.records import Batch, Milestone, Unit
 from airflow_provider_esimgo.ledger.store import Ledger
-
-log = logging.getLogger(__name__)
 
 #: How many order references are asked for in one GET /esims/assignments.
 REFERENCES_PER_CALL = 20
@@ -99,9 +96,7 @@ def follow_batch(client: EsimGoClient, ledger: Ledger, batch: Batch, milestone: 
         if found is not None and found is not unit.milestone:
             reached[unit.key] = found
     ledger.set_milestones(reached)
-    progress = progress_of(ledger, batch)
-    log.info("Batch %s: %s", batch.batch_id, progress)
-    return progress
+    return progress_of(ledger, batch)
 
 
 def install_details(client: EsimGoClient, references: Iterable[str]) -> Iterator[InstallDetails]:

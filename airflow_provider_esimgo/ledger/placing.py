@@ -145,6 +145,7 @@ class _Placing:
                 return Wait(resolved.look_again_in, _doubts(resolved.resolutions))
             self.on_step(Step.RESOLVED)
             orders = self.ledger.orders(self.batch)
+            self._refuse_another_plan()
             refuse_to_go_on(self.batch, orders)
             if not self.looked_for_strangers:
                 self._hold_strangers(orders)
@@ -166,6 +167,17 @@ class _Placing:
             return self._after(planned[0], answer, left=len(planned) - 1)
         finally:
             lease.release()
+
+    def _refuse_another_plan(self) -> None:
+        """What was checked and approved is the plan that this call began with."""
+        stored = self.ledger.batch(self.batch.account, self.batch.batch_id)
+        if stored.plan_hash != self.batch.plan_hash:
+            raise PlanRefused(
+                f"Batch {self.batch.batch_id!r} was planned anew while this call waited to buy it (plan "
+                f"{self.batch.plan_hash[:12]}, now {stored.plan_hash[:12]} for {stored.total:,.2f} "
+                f"{stored.currency}). Nothing was sent. Have the new plan approved where that is asked for, and "
+                "run the task again."
+            )
 
     def _after(self, order: Order, answer: Answer, *, left: int) -> Wait | None:
         if answer.state is not OrderState.PLANNED:

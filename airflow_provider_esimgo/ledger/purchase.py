@@ -9,6 +9,7 @@ What must stay true, whatever line the process dies at:
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -20,7 +21,7 @@ from sqlalchemy.exc import IntegrityError
 
 from airflow_provider_esimgo.api import EsimGoClient
 from airflow_provider_esimgo.api.errors import ApiError
-from airflow_provider_esimgo.ledger.errors import LeaseLost, PlanRefused
+from airflow_provider_esimgo.ledger.errors import LeaseLost, LedgerUnavailable, OutcomeUnknown, PlanRefused
 from airflow_provider_esimgo.ledger.late import record_late_answer
 from airflow_provider_esimgo.ledger.lease import Lease
 from airflow_provider_esimgo.ledger.outcome import Answer, judge_answer, judge_error
@@ -57,6 +58,9 @@ def ignore_step(_step: Step) -> None:
 #: Orders are paced from when they leave here; 1 % on top keeps an uneven network from closing the gap.
 _PACE_MARGIN = 1.01
 
+#: Seconds to wait before another try to write an outcome down, while the ledger cannot be reached.
+_OUTCOME_WAITS = (0.0, 1.0, 4.0)
+
 
 def buy_order(
     client: EsimGoClient,
@@ -76,6 +80,8 @@ def buy_order(
     Raises:
         LeaseLost: another worker took over before the POST; this order was not sent.
         PlanRefused: the mode or a cap forbids it; it was not sent.
+        OutcomeUnknown: it was sent, and the ledger could not be told what came of it.
+        OrderInReview: it took effect after another worker had planned it again.
         SuspectedDuplicate: it took effect after another worker had taken it over.
     """
     policy.require(Mode.TRANSACT)
@@ -85,14 +91,20 @@ def buy_order(
     on_step(Step.PACED)
     sent = _commit_intent(ledger, lease, order, policy, balance, on_step)
     on_step(Step.INTENT_COMMITTED)
+    if (sent.request, sent.due) != (order.request, order.due):
+        _take_back(ledger, sent, "it was quoted or planned anew at this moment")
+        raise LeaseLost(
+            f"Order {order.number} was quoted or planned anew by another worker at this moment. It was not sent. "
+            "Run the task again: it goes on where the ledger stands."
+        )
+    units = ledger.units_of(sent)
     if not lease.held(for_seconds=policy.lease_seconds / 2):
-        _take_back(ledger, sent)
+        _take_back(ledger, sent, "lease ran out before sending")
         raise LeaseLost(
             f"This worker was held up between writing down order {order.number} and sending it, and its claim on "
             f"account {order.account!r} ran out. The order was not sent. Run the task again."
         )
     on_step(Step.LEASE_CHECKED)
-    units = ledger.units_of(sent)
     request = replace(sent.request, profile_id=policy.profile_id)
     started = time.monotonic()
     try:
@@ -100,10 +112,11 @@ def buy_order(
     except ApiError as error:
         answer = judge_error(error)
     except BaseException as error:  # killed by a signal: the POST may be under way
-        _commit_outcome(ledger, lease, sent, _interrupted(error), policy, started, ignore_step)
+        with suppress(OutcomeUnknown):  # what interrupted us matters more
+            _commit_outcome(ledger, lease, sent, _interrupted(error), policy, started, ignore_step, sleep)
         raise
     on_step(Step.ANSWERED)
-    _commit_outcome(ledger, lease, sent, answer, policy, started, on_step)
+    _commit_outcome(ledger, lease, sent, answer, policy, started, on_step, sleep)
     on_step(Step.OUTCOME_COMMITTED)
     return answer
 
@@ -171,7 +184,7 @@ def _check_daily_total(
         )
 
 
-def _take_back(ledger: Ledger, sent: Order) -> None:
+def _take_back(ledger: Ledger, sent: Order, why: str) -> None:
     """The intent was written, but the order not sent: plan it again, unless somebody already took over."""
     try:
         with ledger.database.write() as connection:
@@ -179,7 +192,7 @@ def _take_back(ledger: Ledger, sent: Order) -> None:
                 connection,
                 sent,
                 OrderState.PLANNED,
-                evidence={"why": "lease ran out before sending"},
+                evidence={"why": why},
                 owner=None,
             )
     except Fenced:
@@ -202,8 +215,36 @@ def _commit_outcome(
     policy: PurchasePolicy,
     started: float,
     on_step: OnStep,
+    sleep: Callable[[float], None],
 ) -> None:
-    """Write down what came of the POST, if the order still is ours; else make the late answer known."""
+    """Write down what came of the POST, trying again while the ledger is away: money may have moved."""
+    for wait in _OUTCOME_WAITS:
+        sleep(wait)
+        try:
+            _write_or_tell(ledger, lease, sent, answer, policy, started, on_step)
+        except LedgerUnavailable as error:
+            log.warning("What came of order %d is not written down yet: %s", sent.number, error)
+            failure = error
+        else:
+            return
+    told = answer.evidence.get("reference") or answer.message
+    raise OutcomeUnknown(
+        f"Order {sent.number} was sent and the vendor answered ({told}), but the ledger could not be told: "
+        f"{failure} Money may have been spent. The ledger has the order as being sent and will not send it again "
+        "before it knows: when the ledger is back, run the task again, and it finds the order in the vendor's list."
+    ) from failure
+
+
+def _write_or_tell(
+    ledger: Ledger,
+    lease: Lease,
+    sent: Order,
+    answer: Answer,
+    policy: PurchasePolicy,
+    started: float,
+    on_step: OnStep,
+) -> None:
+    """Write the outcome down if the order still is ours; else make the late answer known."""
     try:
         try:
             _write_outcome(ledger, lease, sent, answer, policy, started, on_step)

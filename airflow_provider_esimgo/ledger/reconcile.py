@@ -17,7 +17,7 @@ from airflow_provider_esimgo.api import EsimGoClient
 from airflow_provider_esimgo.api import Order as VendorOrder
 from airflow_provider_esimgo.ledger.lease import Lease
 from airflow_provider_esimgo.ledger.matching import Look, Ruling, Verdict, judge, matches_exactly
-from airflow_provider_esimgo.ledger.outcome import lines_agree, vendor_evidence
+from airflow_provider_esimgo.ledger.outcome import FAILED, lines_agree, vendor_evidence
 from airflow_provider_esimgo.ledger.policy import PurchasePolicy
 from airflow_provider_esimgo.ledger.records import Batch, Order, StrayKind
 from airflow_provider_esimgo.ledger.schema import orders
@@ -179,7 +179,11 @@ def _apply(ledger: Ledger, order: Order, verdict: Verdict, *, looks: int) -> Non
         if verdict.ruling is Ruling.WAIT:
             connection.execute(
                 update(orders)
-                .where(orders.c.id == order.key, orders.c.attempt == order.attempt)
+                .where(
+                    orders.c.id == order.key,
+                    orders.c.attempt == order.attempt,
+                    orders.c.state == OrderState.UNKNOWN.value,
+                )
                 .values(looks=looks, message=verdict.reason)
             )
             ledger.record(order, "look", verdict.evidence, connection=connection)
@@ -210,7 +214,10 @@ def lookalikes(
     )
     claimed = ledger.claimed(account)
     addresses = ledger.source_addresses(account)
-    return list(_pair(candidates, (order for order in listed if order.reference not in claimed), addresses))
+    strangers = (
+        order for order in listed if order.reference not in claimed and order.status.casefold() != FAILED
+    )
+    return list(_pair(candidates, strangers, addresses))
 
 
 def _pair(
@@ -228,31 +235,38 @@ def _pair(
 def hold_for_review(ledger: Ledger, order: Order, found: VendorOrder) -> None:
     """An unclaimed vendor order looks like one that we are about to send: a person decides first."""
     reason = f"an order that nobody claims at the vendor, {found.reference}, looks like this one"
-    with ledger.database.write() as connection:
-        ledger.move(
-            connection,
-            order,
-            OrderState.REVIEW,
-            evidence={"candidates": [vendor_evidence(found)]},
-            message=reason,
-        )
+    try:
+        with ledger.database.write() as connection:
+            ledger.move(
+                connection,
+                order,
+                OrderState.REVIEW,
+                evidence={"candidates": [vendor_evidence(found)]},
+                message=reason,
+            )
+    except Fenced:
+        log.info("Order %d was moved on by another worker meanwhile", order.number)
 
 
 def find_duplicates(client: EsimGoClient, ledger: Ledger, batch: Batch) -> list[tuple[Order, str]]:
-    """Suspected duplicates of a batch: unclaimed vendor orders that look like one of ours that had trouble.
+    """Suspected duplicates of a batch: unclaimed vendor orders that look like one of ours.
 
-    An order that was answered at its first attempt cannot have a twin of ours; one that was unknown, taken
-    over or sent again can. What is found is recorded as a stray.
+    An order that was unknown, taken over or sent again may have a twin. One that was answered at its first
+    attempt can have one only by the vendor's doing, so that its twin must come from an address of ours to be
+    suspected. What is found is recorded as a stray.
     """
     troubled_keys = {
         event.order_key
         for event in ledger.events(batch=batch)
         if event.to_state == OrderState.UNKNOWN or (event.attempt or 0) > 1
     }
-    troubled = [order for order in ledger.orders(batch) if order.key in troubled_keys]
-    if not troubled:
-        return []
-    found = lookalikes(client, ledger, batch.account, troubled, since=batch.planned_at)
+    candidates = sorted(ledger.orders(batch), key=lambda order: order.key not in troubled_keys)
+    addresses = ledger.source_addresses(batch.account)
+    found = [
+        (order, twin)
+        for order, twin in lookalikes(client, ledger, batch.account, candidates, since=batch.planned_at)
+        if order.key in troubled_keys or twin.source_ip in addresses
+    ]
     for order, twin in found:
         with ledger.database.write() as connection:
             ledger.add_stray(connection, order, twin.reference, StrayKind.DUPLICATE)

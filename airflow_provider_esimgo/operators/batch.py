@@ -1,7 +1,8 @@
 """The operators that take a batch from a CSV to installed eSIMs.
 
-They are thin: context in, a small JSON manifest out (ids, counts, totals as text, paths). No row, recipient or
-code ever goes into XCom. Only `EsimGoPlaceOrdersOperator` spends, and only in `execute()`.
+They are thin: context in, a small JSON manifest out (ids, counts, totals as text, paths), each field also under
+its own XCom key, so that `task.output["batch_id"]` works. No row, recipient or code ever goes into XCom.
+Only `EsimGoPlaceOrdersOperator` spends, and only in `execute()`.
 """
 
 from __future__ import annotations
@@ -58,9 +59,10 @@ class EsimGoValidateBatchOperator(BaseOperator):
         allow_repeat: bool = False,
         storage_conn_id: str | None = None,
         esimgo_conn_id: str = EsimGoHook.default_conn_name,
+        multiple_outputs: bool = True,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(multiple_outputs=multiple_outputs, **kwargs)
         self.manifest = manifest
         self.batch_id = batch_id
         self.max_total = max_total
@@ -128,9 +130,10 @@ class EsimGoPlaceOrdersOperator(BaseOperator):
         canary: bool = False,
         deferrable: bool = True,
         esimgo_conn_id: str = EsimGoHook.default_conn_name,
+        multiple_outputs: bool = True,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(multiple_outputs=multiple_outputs, **kwargs)
         self.batch_id = batch_id
         self.canary = canary
         self.deferrable = deferrable
@@ -194,9 +197,10 @@ class EsimGoExportQrOperator(BaseOperator):
         manifest: str | None = None,
         storage_conn_id: str | None = None,
         esimgo_conn_id: str = EsimGoHook.default_conn_name,
+        multiple_outputs: bool = True,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(multiple_outputs=multiple_outputs, **kwargs)
         self.batch_id = batch_id
         self.destination = destination
         self.manifest = manifest

@@ -1,0 +1,41 @@
+# Everything a fresh machine needs, from python3 (>= 3.11), make and the package registry.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo airflow test lint bench clean
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## make .venv with everything the demo, the tests and the linters need
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=python3.12 install")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing Airflow and the provider into $(VENV) (about a minute) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --upgrade pip
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		--editable '.[sandbox,postgres,mysql]' --group dev
+	@touch $@
+
+demo: install ## buy the sample manifest from a local eSIM Go, through Airflow, and show what came out
+	@$(BIN)/python scripts/demo.py
+
+airflow: install ## the same in a real Airflow with its UI: prints the URL and the password
+	@$(BIN)/python scripts/standalone.py
+
+test: install ## all tests
+	@$(BIN)/python -m pytest
+
+lint: install ## ruff, mypy, import-linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+clean: ## remove the environment and all that the demo made
+	rm -rf $(VENV) .airflow build
