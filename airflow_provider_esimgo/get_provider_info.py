@@ -21,7 +21,12 @@ def get_provider_info() -> dict[str, Any]:
                 "tags": ["service"],
             }
         ],
-        "operators": [{"integration-name": name, "python-modules": [f"{package}.operators.batch"]}],
+        "operators": [
+            {
+                "integration-name": name,
+                "python-modules": [f"{package}.operators.batch", f"{package}.operators.reconcile"],
+            }
+        ],
         "sensors": [
             {
                 "integration-name": name,
@@ -44,14 +49,11 @@ def get_provider_info() -> dict[str, Any]:
                 "connection-type": "esimgo",
                 "hook-class-name": f"{package}.hooks.esimgo.EsimGoHook",
                 "hook-name": name,
-                "ui-field-behaviour": {
-                    "hidden-fields": ["login", "port", "schema"],
-                    "relabeling": {"password": "API key", "host": "API address"},
-                    "placeholders": {"host": "https://api.esim-go.com/v2.5"},
-                },
-                "conn-fields": _connection_fields(),
+                "ui-field-behaviour": standard_fields(),
+                "conn-fields": connection_fields(),
             }
         ],
+        "cli": [f"{package}.cli.commands.get_esimgo_commands"],  # read from Airflow 3.2 on
         "config": {
             "esimgo": {
                 "description": "The eSIM Go provider.",
@@ -74,7 +76,18 @@ def get_provider_info() -> dict[str, Any]:
     }
 
 
-def _connection_fields() -> dict[str, Any]:
+def standard_fields() -> dict[str, Any]:
+    """What the connection form makes of the fields that every connection has."""
+    return {
+        "hidden-fields": ["login", "port", "schema"],
+        "relabeling": {"password": "API key", "host": "API address"},
+        "placeholders": {"host": "https://api.esim-go.com/v2.5"},
+    }
+
+
+def connection_fields() -> dict[str, Any]:
+    """The fields that an `esimgo` connection keeps in its extra, as the connection form shows them."""
+
     def field(label: str, description: str, kind: str, **schema: Any) -> dict[str, Any]:
         return {"label": label, "description": description, "schema": {"type": [kind, "null"], **schema}}
 

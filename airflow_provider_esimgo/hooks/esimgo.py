@@ -12,6 +12,7 @@ from airflow.sdk import BaseHook
 
 from airflow_provider_esimgo.api import ApiError, EsimGoClient, Organisation
 from airflow_provider_esimgo.hooks.compat import AirflowNotFoundException
+from airflow_provider_esimgo.hooks.form import field_behaviour, form_widgets
 from airflow_provider_esimgo.hooks.ledger import open_ledger_database
 from airflow_provider_esimgo.hooks.settings import ConnectionSettings, SettingsError
 from airflow_provider_esimgo.ledger.policy import Mode, PurchasePolicy
@@ -44,6 +45,16 @@ class EsimGoHook(BaseHook):
         super().__init__(**kwargs)
         self.esimgo_conn_id = esimgo_conn_id
         self._actor = actor_of(context or {})
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """The form's own fields; asked for by Airflow 3.1 only."""
+        return form_widgets()
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """The form's standard fields; asked for by Airflow 3.1 only."""
+        return field_behaviour()
 
     @cached_property
     def settings(self) -> ConnectionSettings:
@@ -101,7 +112,9 @@ class EsimGoHook(BaseHook):
     @cached_property
     def ledger(self) -> Ledger:
         """The ledger, opened and of the right version."""
-        return Ledger(open_ledger_database(), self._actor)
+        database = open_ledger_database()
+        self.log.info("The ledger is %s", database.address)
+        return Ledger(database, self._actor)
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask the vendor who we are: account, currency, balance and mode in one line; never the key."""

@@ -6,11 +6,12 @@ vendor is being called. Time comes from the database, so that all workers share 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import BigInteger, create_engine, event, select
-from sqlalchemy.engine import Connection, Engine, make_url
+from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import NullPool
@@ -62,20 +63,37 @@ class Database:
             LedgerUnavailable: it cannot be reached; nothing was sent.
             LedgerSchemaMismatch: its tables are older or newer than this package.
         """
+        database = cls.connect(url)
+        database.check_schema()
+        return database
+
+    @classmethod
+    def connect(cls, url: str) -> "Database":
+        """Open the ledger's database whatever its schema is; for upgrading it."""
         try:
-            parsed = make_url(url)
+            parsed = _with_driver(make_url(url))
             if parsed.get_backend_name() == "sqlite":
-                database = cls(_sqlite_engine(url, parsed.database))
-            else:
-                database = cls(create_engine(url, pool_pre_ping=True, isolation_level="READ COMMITTED"))
+                return cls(_sqlite_engine(parsed))
+            return cls(create_engine(parsed, pool_pre_ping=True, isolation_level="READ COMMITTED"))
         except (ArgumentError, NoSuchModuleError, ImportError) as error:
             raise LedgerUnavailable(
                 f"The ledger's address cannot be used: {error}. Nothing was sent. "
                 "Set the Airflow connection 'esimgo_ledger' or the option [esimgo] ledger_url to a SQLAlchemy URL "
                 "of SQLite, PostgreSQL or MySQL, and install its driver."
             ) from None
-        database.check_schema()
-        return database
+
+    def upgrade(self) -> str:
+        """Bring the tables to this package's version; tells what was done."""
+        try:
+            before = migrations.current_version(self.engine)
+            if before == migrations.HEAD:
+                return f"The ledger at {self.address} already has schema {before}."
+            if before in migrations.OLDER:
+                migrations.upgrade(self.engine)
+                return f"The ledger at {self.address} was brought from schema {before or 'none'} to {migrations.HEAD}."
+        except SQLAlchemyError as error:
+            raise self.unavailable(error) from error
+        raise self._too_new(before)
 
     @property
     def address(self) -> str:
@@ -98,7 +116,10 @@ class Database:
                 f"The ledger at {self.address} has schema {version or 'none'}, this package needs "
                 f"{migrations.HEAD}. Nothing was sent. Run: airflow esimgo ledger upgrade"
             )
-        raise LedgerSchemaMismatch(
+        raise self._too_new(version)
+
+    def _too_new(self, version: str | None) -> LedgerSchemaMismatch:
+        return LedgerSchemaMismatch(
             f"The ledger at {self.address} has schema {version}, which this package does not know: a newer "
             f"package has upgraded it (this one knows up to {migrations.HEAD}). Nothing was sent. "
             "Upgrade airflow-provider-esimgo on this machine."
@@ -149,7 +170,23 @@ def _is_operational(error: DBAPIError) -> bool:
     return type(error).__name__ in {"OperationalError", "InternalError", "InterfaceError"}
 
 
-def _sqlite_engine(url: str, path: str | None) -> Engine:
+#: Which driver is taken for a URL that names none: the first that is installed.
+_DRIVERS = {
+    "postgresql": {"psycopg2": "psycopg2", "psycopg": "psycopg"},
+    "mysql": {"MySQLdb": "mysqldb", "pymysql": "pymysql"},
+    "mariadb": {"MySQLdb": "mysqldb", "pymysql": "pymysql"},
+}
+
+
+def _with_driver(url: URL) -> URL:
+    for module, driver in _DRIVERS.get(url.drivername, {}).items():
+        if find_spec(module) is not None:
+            return url.set(drivername=f"{url.drivername}+{driver}")
+    return url
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    path = url.database
     if not path or path == ":memory:":
         raise LedgerUnavailable(
             "The ledger cannot live in memory: it would forget what was bought. Nothing was sent. "

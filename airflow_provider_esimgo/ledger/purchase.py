@@ -158,7 +158,7 @@ def _commit_intent(
                 unknown_at=None,
                 looks=0,
                 balance_before=balance_text,
-                evidence={"lines": order.unit_count, "total": money_text(order.due), "balance": balance_text},
+                evidence={"units": order.unit_count, "total": money_text(order.due), "balance": balance_text},
             )
         except Fenced:
             raise LeaseLost(
@@ -219,7 +219,8 @@ def _commit_outcome(
 ) -> None:
     """Write down what came of the POST, trying again while the ledger is away: money may have moved."""
     for wait in _OUTCOME_WAITS:
-        sleep(wait)
+        if wait:
+            sleep(wait)
         try:
             _write_or_tell(ledger, lease, sent, answer, policy, started, on_step)
         except LedgerUnavailable as error:

@@ -223,7 +223,8 @@ def lookalikes(
 def _pair(
     candidates: Sequence[Order], listed: Iterable[VendorOrder], addresses: frozenset[str]
 ) -> Iterable[tuple[Order, VendorOrder]]:
-    left = list(candidates)
+    # a top-up matches by its ICCIDs; new eSIMs match any ICCIDs, and must not take its place
+    left = sorted(candidates, key=lambda order: not any(line.iccids for line in order.request.lines))
     for found in listed:
         for order in left:
             if lines_agree(order, found) and matches_exactly(order, found, addresses):

@@ -141,8 +141,17 @@ class Ledger:
             and_(orders.c.account == account, orders.c.state.in_([state.value for state in UNRESOLVED]))
         )
 
+    def in_state(self, account: str, state: OrderState) -> list[Order]:
+        """Every order of the account in one state."""
+        return self._orders(and_(orders.c.account == account, orders.c.state == state.value))
+
+    def find_order(self, key: int) -> Order | None:
+        """One order by its key, or None."""
+        found = self._orders(orders.c.id == key)
+        return found[0] if found else None
+
     def order(self, key: int) -> Order:
-        """One order by its key."""
+        """One order by its key, which must exist."""
         return self._orders(orders.c.id == key)[0]
 
     def _orders(self, condition: Any) -> list[Order]:
@@ -286,6 +295,10 @@ class Ledger:
         query = select(strays).where(strays.c.account == account).order_by(strays.c.at)
         with self.database.read() as connection:
             return [Stray.from_row(row) for row in connection.execute(query).mappings()]
+
+    def duplicates(self, account: str) -> list[Stray]:
+        """The vendor orders that look like one of ours bought twice."""
+        return [stray for stray in self.strays(account) if stray.kind is StrayKind.DUPLICATE]
 
     # ---- events ---------------------------------------------------------------------------------------
 

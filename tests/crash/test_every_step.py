@@ -1,4 +1,4 @@
-"""A worker is killed at every step of the protocol; whoever comes after it finishes the batch, and buys nothing twice."""
+"""A worker is killed at every step of the protocol; who comes after it finishes the batch and buys nothing twice."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,11 @@ class Worker:
 
     def signal(self, number: int) -> None:
         os.kill(self.pid, number)
+
+    def end(self) -> None:
+        """Kill it if it is still there."""
+        with suppress(ProcessLookupError):
+            self.signal(signal.SIGKILL)
 
 
 class Nursery:

@@ -361,8 +361,12 @@ class LedgerAndVendor(RuleBasedStateMachine):
         assert bought == accounted, f"the ledger counts {accounted - bought} that were never bought"
 
     def ended(self, batch_id):
-        states = self.bench.states(self.bench.ledger.batch(self.bench.ACCOUNT, batch_id))
-        return OrderState.REJECTED in states or set(states) == {OrderState.ASSIGNED}
+        orders = self.bench.ledger.orders(self.bench.ledger.batch(self.bench.ACCOUNT, batch_id))
+        states = {order.state for order in orders}
+        if states & {OrderState.SENDING, OrderState.UNKNOWN}:
+            return False
+        stuck = any(order.state is OrderState.REVIEW and order.reference for order in orders)  # not delivered
+        return stuck or OrderState.REJECTED in states or states == {OrderState.ASSIGNED}
 
     # ---- how it is looked at ------------------------------------------------------------------------------
 
@@ -381,20 +385,20 @@ class LedgerAndVendor(RuleBasedStateMachine):
 
     def bought(self):
         """Shapes of the vendor orders that are ours and cost money."""
-        refunded = Counter(
-            shape_of_entry(entry)
-            for entry in self.bench.server.books()["orders"]
-            if entry["lines"][0]["type"] == "bundleRefund"
-        )
-        ours = [entry for entry in self.entries().values() if entry["by"] in OURS]
-        paid = Counter(shape_of_entry(entry) for entry in ours if Decimal(entry["charged"]))
         claimed = {order.reference for order in self.orders() if order.reference}
-        free_but_claimed = Counter(
+        return Counter(
             shape_of_entry(entry)
-            for entry in ours
-            if entry["reference"] in claimed and not Decimal(entry["charged"])
+            for entry in self.entries().values()
+            if entry["by"] in OURS and (entry["reference"] in claimed or self.costs(entry))
         )
-        return paid - refunded + free_but_claimed
+
+    def costs(self, entry):
+        """Whether the vendor has the money for it, and keeps it."""
+        refunded = entry["status"] == "failed" and any(
+            other["lines"][0]["type"] == "bundleRefund" and shape_of_entry(other) == shape_of_entry(entry)
+            for other in self.bench.server.books()["orders"]
+        )
+        return bool(Decimal(entry["charged"])) and not refunded
 
     def accounted(self):
         """Shapes of the orders for which the ledger says that money was or may have been spent."""
@@ -419,12 +423,16 @@ class LedgerAndVendor(RuleBasedStateMachine):
                 if entry["by"] in OURS
                 and shape_of_entry(entry) == shape_of_request(order)
                 and entry["reference"] not in claimed
+                and self.costs(entry)
             ]
             with ledger.database.write() as connection:
                 if order.reference:
                     entry = self.entries()[order.reference]
                     if entry["status"] == "completed" and len(entry["iccids"]) == order.unit_count:
                         ledger.move(connection, order, OrderState.PLACED, evidence={"why": "it is fine"})
+                    elif not self.costs(entry):
+                        why = {"why": "it failed"}
+                        ledger.move(connection, order, OrderState.PLANNED, evidence=why, reference=None)
                 elif mine:
                     ledger.move(
                         connection,

@@ -14,7 +14,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -342,12 +342,11 @@ class LedgerAndVendor(RuleBasedStateMachine):
 
     def teardown(self):
         for e in self.bench.ledger.events():
-            STAT[(e.kind, e.from_state, e.to_state)] += 1
+            STAT[(e.kind,e.from_state,e.to_state)]+=1
         for r in self.bench.server.faults():
-            if r["fired"]:
-                STAT[("fault", r["kind"])] += 1
-        STAT["ex"] += 1
-        STAT["strays"] += len(self.bench.ledger.strays(self.bench.ACCOUNT))
+            if r['fired']: STAT[('fault',r['kind'])]+=1
+        STAT['ex']+=1
+        STAT['strays']+=len(self.bench.ledger.strays(self.bench.ACCOUNT))
         bench = self.bench
         bench.server.sandbox.faults.replace(())
         bench.policy = replace(bench.policy, price_tolerance=Decimal(100))
@@ -368,14 +367,17 @@ class LedgerAndVendor(RuleBasedStateMachine):
         assert bought == accounted, f"the ledger counts {accounted - bought} that were never bought"
 
     def ended(self, batch_id):
-        states = self.bench.states(self.bench.ledger.batch(self.bench.ACCOUNT, batch_id))
-        return OrderState.REJECTED in states or set(states) == {OrderState.ASSIGNED}
+        orders = self.bench.ledger.orders(self.bench.ledger.batch(self.bench.ACCOUNT, batch_id))
+        states = {order.state for order in orders}
+        if states & {OrderState.SENDING, OrderState.UNKNOWN}:
+            return False
+        stuck = any(order.state is OrderState.REVIEW and order.reference for order in orders)  # not delivered
+        return stuck or OrderState.REJECTED in states or states == {OrderState.ASSIGNED}
 
     # ---- how it is looked at ------------------------------------------------------------------------------
 
     def run(self, *a, **k):
-        out = self._run(*a, **k)
-        STAT[("run", k.get("fate"), type(out).__name__)] += 1
+        out=self._run(*a, **k); STAT[('run', k.get('fate'), type(out).__name__)]+=1
         return out
 
     def _run(self, batch_id, *, at=None, fate=None, then=None, **options):
@@ -393,20 +395,20 @@ class LedgerAndVendor(RuleBasedStateMachine):
 
     def bought(self):
         """Shapes of the vendor orders that are ours and cost money."""
-        refunded = Counter(
-            shape_of_entry(entry)
-            for entry in self.bench.server.books()["orders"]
-            if entry["lines"][0]["type"] == "bundleRefund"
-        )
-        ours = [entry for entry in self.entries().values() if entry["by"] in OURS]
-        paid = Counter(shape_of_entry(entry) for entry in ours if Decimal(entry["charged"]))
         claimed = {order.reference for order in self.orders() if order.reference}
-        free_but_claimed = Counter(
+        return Counter(
             shape_of_entry(entry)
-            for entry in ours
-            if entry["reference"] in claimed and not Decimal(entry["charged"])
+            for entry in self.entries().values()
+            if entry["by"] in OURS and (entry["reference"] in claimed or self.costs(entry))
         )
-        return paid - refunded + free_but_claimed
+
+    def costs(self, entry):
+        """Whether the vendor has the money for it, and keeps it."""
+        refunded = entry["status"] == "failed" and any(
+            other["lines"][0]["type"] == "bundleRefund" and shape_of_entry(other) == shape_of_entry(entry)
+            for other in self.bench.server.books()["orders"]
+        )
+        return bool(Decimal(entry["charged"])) and not refunded
 
     def accounted(self):
         """Shapes of the orders for which the ledger says that money was or may have been spent."""
@@ -431,12 +433,16 @@ class LedgerAndVendor(RuleBasedStateMachine):
                 if entry["by"] in OURS
                 and shape_of_entry(entry) == shape_of_request(order)
                 and entry["reference"] not in claimed
+                and self.costs(entry)
             ]
             with ledger.database.write() as connection:
                 if order.reference:
                     entry = self.entries()[order.reference]
                     if entry["status"] == "completed" and len(entry["iccids"]) == order.unit_count:
                         ledger.move(connection, order, OrderState.PLACED, evidence={"why": "it is fine"})
+                    elif not self.costs(entry):
+                        why = {"why": "it failed"}
+                        ledger.move(connection, order, OrderState.PLANNED, evidence=why, reference=None)
                 elif mine:
                     ledger.move(
                         connection,
@@ -451,12 +457,12 @@ class LedgerAndVendor(RuleBasedStateMachine):
         lease.release()
 
 
-STAT = Counter()
+STAT=Counter()
 SETTINGS = settings(
-    max_examples=60,
+    max_examples=100,
     stateful_step_count=15,
     deadline=None,
-    print_blob=True,
+    print_blob=True, phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
 
@@ -464,5 +470,4 @@ SETTINGS = settings(
 @pytest.mark.timeout(300)
 def test_ledger_and_vendor_tell_one_story(benches):
     run_state_machine_as_test(lambda: LedgerAndVendor(benches), settings=SETTINGS)
-    for k, v in sorted(STAT.items(), key=str):
-        print(v, k)
+    for k,v in sorted(STAT.items(), key=str): print(v,k)

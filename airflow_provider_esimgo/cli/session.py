@@ -1,0 +1,27 @@
+"""What the commands share: the ledger under the name of who types, and errors in one line."""
+
+import getpass
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from airflow_provider_esimgo.api import EsimGoError
+from airflow_provider_esimgo.hooks.ledger import open_ledger_database
+from airflow_provider_esimgo.hooks.settings import SettingsError
+from airflow_provider_esimgo.ledger.errors import LedgerError
+from airflow_provider_esimgo.ledger.records import Actor
+from airflow_provider_esimgo.ledger.store import Ledger
+
+
+@contextmanager
+def readable_errors() -> Iterator[None]:
+    """End the command with one line instead of a traceback."""
+    try:
+        yield
+    except (LedgerError, EsimGoError, SettingsError) as error:
+        raise SystemExit(str(error)) from None
+
+
+def open_ledger() -> Ledger:
+    """The ledger that this Airflow is configured for."""
+    return Ledger(open_ledger_database(), Actor(user=getpass.getuser(), host=socket.gethostname()))
