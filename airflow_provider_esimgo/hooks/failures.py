@@ -52,4 +52,6 @@ def explained(conn_id: str) -> Iterator[None]:
 
 def _told(conn_id: str, error: Exception) -> str:
     text = str(error)
+    if isinstance(error, ManifestError):
+        return text  # a table, and none of the connection's business
     return text if conn_id in text else f"{text} (connection {conn_id!r})"

@@ -166,8 +166,12 @@ class Database:
         self.engine.dispose()
 
 
+_MAY_NOT = "42501"  # PostgreSQL's code for a missing privilege, which drivers count among programming errors
+
+
 def _is_operational(error: DBAPIError) -> bool:
-    return type(error).__name__ in {"OperationalError", "InternalError", "InterfaceError"}
+    code = getattr(error.orig, "pgcode", None) or getattr(error.orig, "sqlstate", None)
+    return code == _MAY_NOT or type(error).__name__ in {"OperationalError", "InternalError", "InterfaceError"}
 
 
 #: Which driver is taken for a URL that names none: the first that is installed.

@@ -57,6 +57,16 @@ class Lease:
         if next_order_in is not None:
             self.push_back(connection, now + round(next_order_in * 1000))
 
+    def lock_account(self, connection: Connection) -> None:
+        """Take the account's row at the beginning of a transaction that changes it and also its orders.
+
+        On MySQL an order's foreign key takes a shared lock on that row; two transactions that want to change it
+        after that wait for each other.
+        """
+        connection.execute(
+            select(accounts.c.account).where(accounts.c.account == self.account).with_for_update()
+        )
+
     def push_back(self, connection: Connection, next_order_at: int) -> None:
         """Let the account's next order wait until that time at least."""
         connection.execute(

@@ -6,7 +6,7 @@ balance agree on, and hand everything else to a person.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -74,7 +74,7 @@ def judge(order: Order, look: Look) -> Verdict:
     """Decide about an unknown order from one look at the vendor's books."""
     unclaimed = [listed for listed in look.listed if listed.reference not in look.claimed]
     alike = [candidate for candidate in unclaimed if lines_agree(order, candidate)]
-    matches = [candidate for candidate in alike if matches_exactly(order, candidate, look.addresses)]
+    matches = [candidate for candidate in alike if matches_exactly(order, _as_sent(candidate), look.addresses)]
     ruling, reason = _rule(order, look, alike, matches)
     evidence = {
         "ruling": ruling.value,
@@ -119,6 +119,11 @@ def _rule_match(order: Order, found: VendorOrder, look: Look) -> tuple[Ruling, s
     if status == FAILED:
         seen = "the matching order failed, but the balance does not show that nothing was charged"
     return (Ruling.REVIEW, f"{seen}, also after settle") if look.settled else (Ruling.WAIT, seen)
+
+
+def _as_sent(candidate: VendorOrder) -> VendorOrder:
+    """A failed order is assigned to nothing [STG]: that does not tell it from the one we sent."""
+    return replace(candidate, assigned=None) if candidate.status.casefold() == FAILED else candidate
 
 
 def matches_exactly(order: Order, candidate: VendorOrder, addresses: frozenset[str]) -> bool:

@@ -7,7 +7,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from airflow_provider_esimgo.api import Assignment, BundleState, EsimGoClient, InstallDetails, ProfileStatus
+from airflow_provider_esimgo.api import (
+    Assignment,
+    BundleState,
+    Esim,
+    EsimGoClient,
+    GoneError,
+    InstallDetails,
+    ProfileStatus,
+)
 from airflow_provider_esimgo.ledger.records import Batch, Milestone, Unit
 from airflow_provider_esimgo.ledger.store import Ledger
 
@@ -86,8 +94,10 @@ def follow_batch(client: EsimGoClient, ledger: Ledger, batch: Batch, milestone: 
         for unit in ledger.units(batch)
         if unit.iccid and unit.milestone not in _ENDS and not has_reached(unit.milestone, milestone)
     ]
-    asked = dict.fromkeys(references[unit.order_key] for unit in open_units)
-    profiles = {details.iccid: details for details in install_details(client, asked)}
+    asked: dict[str, list[str]] = {}
+    for unit in open_units:
+        asked.setdefault(references[unit.order_key], []).append(unit.iccid or "")
+    profiles = _profiles(client, asked)
     reached: dict[int, Milestone] = {}
     for unit in open_units:
         found = _milestone(
@@ -111,8 +121,23 @@ def chunks(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
         yield items[start : start + size]
 
 
+def _profiles(client: EsimGoClient, asked: Mapping[str, Sequence[str]]) -> dict[str, InstallDetails | Esim]:
+    """By ICCID. One deactivated eSIM makes the answer for all 410: then they are asked for in smaller parts."""
+    found: dict[str, InstallDetails | Esim] = {}
+    for chunk in chunks(list(asked), REFERENCES_PER_CALL):
+        try:
+            found.update((one.iccid, one) for one in client.get_install_details(chunk))
+        except GoneError:
+            if len(chunk) > 1:
+                for reference in chunk:
+                    found.update(_profiles(client, {reference: asked[reference]}))
+            else:
+                found.update((iccid, client.get_esim(iccid)) for iccid in asked[chunk[0]])
+    return found
+
+
 def _milestone(
-    client: EsimGoClient, unit: Unit, profile: InstallDetails | None, reference: str, target: Milestone
+    client: EsimGoClient, unit: Unit, profile: InstallDetails | Esim | None, reference: str, target: Milestone
 ) -> Milestone | None:
     installed = profile is not None and is_installed(profile)
     if target is Milestone.INSTALLED and installed:
@@ -126,7 +151,7 @@ def _milestone(
     return unit.milestone
 
 
-def is_installed(profile: InstallDetails) -> bool:
+def is_installed(profile: InstallDetails | Esim) -> bool:
     """Whether the eSIM is, or once was, on a device [HC:12513660203281]."""
     return profile.profile in _ON_A_DEVICE or profile.first_installed_at is not None
 

@@ -32,6 +32,7 @@ from airflow_provider_esimgo.ledger.reconcile import (
     find_duplicates,
     hold_for_review,
     lookalikes,
+    record_duplicate,
     resolve_account,
 )
 from airflow_provider_esimgo.ledger.records import Batch, Order
@@ -102,9 +103,11 @@ class _Placing:
             orders = self.ledger.orders(self.batch)
             refuse_to_go_on(self.batch, orders)
             if all(order.state is OrderState.ASSIGNED for order in orders):
-                self._check_for_duplicates()
-                return None
-            wait = self._wait_for_esims(orders) or self._buy_next()
+                wait = self._check_for_duplicates()
+                if wait is None:
+                    return None
+            else:
+                wait = self._wait_for_esims(orders) or self._buy_next()
             if wait is None:
                 continue
             if wait.seconds > self.patience:
@@ -277,14 +280,27 @@ class _Placing:
         log.info("The canary order %d is fine: %d eSIMs can be installed", order.number, len(wanted))
         self.canary_sang = True
 
-    def _check_for_duplicates(self) -> None:
-        if duplicates := find_duplicates(self.client, self.ledger, self.batch):
-            pairs = ", ".join(f"order {order.number}: {reference}" for order, reference in duplicates)
+    def _check_for_duplicates(self) -> Wait | None:
+        """Suspects are looked at again under the lease, when no rival's order is on its way."""
+        if not find_duplicates(self.client, self.ledger, self.batch):
+            return None
+        lease = Lease(self.ledger.database, self.batch.account, self.policy.lease_seconds, self.owner)
+        if not lease.take():
+            return self._wait_for_lease(lease)
+        try:
+            duplicates = find_duplicates(self.client, self.ledger, self.batch)
+            for order, twin in duplicates:
+                record_duplicate(self.ledger, order, twin)
+        finally:
+            lease.release()
+        if duplicates:
+            pairs = ", ".join(f"order {order.number}: {twin.reference}" for order, twin in duplicates)
             raise SuspectedDuplicate(
                 f"Batch {self.batch.batch_id!r} is bought, but the vendor lists orders that nobody claims and that "
                 f"look like ones of it ({pairs}): they were probably charged twice. Compare them in the vendor's "
                 "portal and ask for a refund. The next run of this task no longer stops for them."
             )
+        return None
 
     def _tell_progress(self, left: int) -> None:
         done = self.batch.order_count - left

@@ -213,7 +213,11 @@ def _refuse_other_content(existing: Batch, plan: Plan, row_count: int) -> None:
 def _refuse_repeat(connection: Connection, plan: Plan) -> None:
     earlier = connection.execute(
         select(batches.c.batch_id, batches.c.manifest)
-        .where(batches.c.account == plan.account, batches.c.content_hash == plan.content_hash)
+        .where(
+            batches.c.account == plan.account,
+            batches.c.content_hash == plan.content_hash,
+            batches.c.batch_id != plan.batch_id,  # a rival may have stored this very batch a moment ago
+        )
         .order_by(batches.c.id)
     ).first()
     if earlier is not None:

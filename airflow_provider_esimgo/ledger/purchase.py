@@ -270,6 +270,7 @@ def _write_outcome(
     on_step: OnStep,
 ) -> None:
     with ledger.database.write() as connection:
+        lease.lock_account(connection)
         now = ledger.database.now(connection)
         values: dict[str, Any] = {"message": answer.message, "reference": answer.reference}
         if answer.state is OrderState.UNKNOWN:

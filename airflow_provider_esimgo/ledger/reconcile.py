@@ -249,12 +249,13 @@ def hold_for_review(ledger: Ledger, order: Order, found: VendorOrder) -> None:
         log.info("Order %d was moved on by another worker meanwhile", order.number)
 
 
-def find_duplicates(client: EsimGoClient, ledger: Ledger, batch: Batch) -> list[tuple[Order, str]]:
+def find_duplicates(client: EsimGoClient, ledger: Ledger, batch: Batch) -> list[tuple[Order, VendorOrder]]:
     """Suspected duplicates of a batch: unclaimed vendor orders that look like one of ours.
 
     An order that was unknown, taken over or sent again may have a twin. One that was answered at its first
     attempt can have one only by the vendor's doing, so that its twin must come from an address of ours to be
-    suspected. What is found is recorded as a stray.
+    suspected. What an open order of the account may be is left to that order's resolution. Without the lease
+    the order that another worker is just sending is suspected too.
     """
     troubled_keys = {
         event.order_key
@@ -263,13 +264,18 @@ def find_duplicates(client: EsimGoClient, ledger: Ledger, batch: Batch) -> list[
     }
     candidates = sorted(ledger.orders(batch), key=lambda order: order.key not in troubled_keys)
     addresses = ledger.source_addresses(batch.account)
-    found = [
+    found = lookalikes(client, ledger, batch.account, candidates, since=batch.planned_at)
+    open_orders = ledger.open_orders(batch.account)
+    return [
         (order, twin)
-        for order, twin in lookalikes(client, ledger, batch.account, candidates, since=batch.planned_at)
-        if order.key in troubled_keys or twin.source_ip in addresses
+        for order, twin in found
+        if (order.key in troubled_keys or twin.source_ip in addresses)
+        and not any(lines_agree(other, twin) for other in open_orders)
     ]
-    for order, twin in found:
-        with ledger.database.write() as connection:
-            ledger.add_stray(connection, order, twin.reference, StrayKind.DUPLICATE)
-            ledger.record(order, "suspected_duplicate", vendor_evidence(twin), connection=connection)
-    return [(order, twin.reference) for order, twin in found]
+
+
+def record_duplicate(ledger: Ledger, order: Order, twin: VendorOrder) -> None:
+    """Keep a suspected duplicate as a stray: no order may adopt it, and everybody can see it."""
+    with ledger.database.write() as connection:
+        ledger.add_stray(connection, order, twin.reference, StrayKind.DUPLICATE)
+        ledger.record(order, "suspected_duplicate", vendor_evidence(twin), connection=connection)

@@ -24,9 +24,17 @@ _ID = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only INTE
 
 
 def _table(name: str, *items: SchemaItem) -> Table:
-    # MySQL compares text without regard to case by default; bundle names and ids differ by case
+    # MySQL compares text without regard to case by default; bundle names and ids differ by case.
+    # SQLite gives the id of a deleted row out again by default; a renewed plan's orders must not be mistaken
+    # for the old ones by a worker that read those.
     return Table(
-        name, metadata, *items, mysql_engine="InnoDB", mysql_charset="utf8mb4", mysql_collate="utf8mb4_bin"
+        name,
+        metadata,
+        *items,
+        mysql_engine="InnoDB",
+        mysql_charset="utf8mb4",
+        mysql_collate="utf8mb4_bin",
+        sqlite_autoincrement=True,
     )
 
 

@@ -150,6 +150,11 @@ class Ledger:
         found = self._orders(orders.c.id == key)
         return found[0] if found else None
 
+    def open_orders(self, account: str) -> list[Order]:
+        """Every order of the account of which some vendor order may be the one: unresolved, or before a person."""
+        states = [state.value for state in (*UNRESOLVED, OrderState.REVIEW)]
+        return self._orders(and_(orders.c.account == account, orders.c.state.in_(states)))
+
     def order(self, key: int) -> Order:
         """One order by its key, which must exist."""
         return self._orders(orders.c.id == key)[0]

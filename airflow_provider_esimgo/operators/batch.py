@@ -145,15 +145,22 @@ class EsimGoPlaceOrdersOperator(BaseOperator):
         with explained(self.esimgo_conn_id), EsimGoHook(self.esimgo_conn_id, context=context) as hook:
             hook.policy.require(Mode.TRANSACT)
             batch = hook.ledger.batch(hook.account, self.batch_id)
+            sent_before = sum(order.attempt for order in hook.ledger.orders(batch))
             patience = 30.0 if may_defer else inf
             wait = place_batch(
                 hook.client, hook.ledger, batch, hook.policy, canary=self.canary, patience=patience
             )
             if wait is None:
-                states = Counter(order.state.value for order in hook.ledger.orders(batch))
-                told = {**summary(batch), "states": dict(sorted(states.items()))}
-                self.log.info("Batch %s is bought: %d units", batch.batch_id, batch.unit_count)
-                return told
+                orders = hook.ledger.orders(batch)
+                self.log.info(
+                    "Batch %s is bought: %d units in %d orders, of which this run sent %d",
+                    batch.batch_id,
+                    batch.unit_count,
+                    len(orders),
+                    sum(order.attempt for order in orders) - sent_before,
+                )
+                states = Counter(order.state.value for order in orders)
+                return {**summary(batch), "states": dict(sorted(states.items()))}
         self._defer(wait)
         raise AssertionError("defer() does not return")
 

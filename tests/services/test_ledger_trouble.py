@@ -136,7 +136,7 @@ def test_a_sqlite_file_that_may_not_be_written_sends_nothing(
     ending = nursery.start(market.errand(as_nobody=True)).wait()
     assert ending is not None
     assert ending.how == "LedgerUnavailable", ending
-    assert "nothing is sent" in ending.message
+    assert "nothing is sent" in ending.message, ending.message
     assert market.sandbox.books()["order_posts"] == []
     for file in open_folder.glob("ledger*"):
         file.chmod(0o644)

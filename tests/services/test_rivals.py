@@ -13,7 +13,7 @@ from ledger_kit.nursery import Nursery
 pytestmark = pytest.mark.slow
 
 RIVALS = 8
-PACE = 0.25
+PACE = 0.4
 
 on_every_ledger = pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3  # noqa: F401  a worker without rights cannot import it any more
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path

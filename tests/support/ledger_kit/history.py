@@ -22,7 +22,7 @@ from airflow_provider_esimgo.ledger.store import Ledger
 Books = Mapping[str, Any]
 
 #: Two orders may arrive this much closer together than they left: threads and sockets of a busy machine.
-TOLERANCE = 0.05
+TOLERANCE = 0.12
 
 BOUGHT = frozenset({OrderState.PLACED, OrderState.ASSIGNED})
 OPEN = frozenset({OrderState.UNKNOWN, OrderState.SENDING, OrderState.REVIEW})

@@ -112,8 +112,9 @@ def test_a_balance_nobody_knows_is_reviewed(values, missing):
 
 
 def test_a_match_that_failed_without_a_charge_is_rejected(values, order):
-    failed = values.vendor(status="failed")
-    assert ruling(order, values.look(failed)) is Ruling.REJECTED
+    for assigned in (True, None, False):  # the vendor's sample says false
+        failed = values.vendor(status="failed", assigned=assigned)
+        assert ruling(order, values.look(failed)) is Ruling.REJECTED
 
 
 def test_a_match_that_failed_but_was_charged_is_reviewed_after_settle(values, order):

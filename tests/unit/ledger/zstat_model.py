@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import pytest
@@ -42,7 +42,6 @@ from airflow_provider_esimgo.manifest import PlanError
 
 GB, NL = "esim_1GB_7D_GB_V2", "esim_1GB_7D_NL_V2"
 OURS = {"api", "late"}  # what the books say of orders that this package sent
-SETTLE = 600.0
 FOREVER = 1e9
 
 
@@ -168,9 +167,32 @@ FAULTS = st.sampled_from(
     ]
 )
 #: Faults that come on top of another one: the order is made, but hidden or accompanied.
-COMPANIONS = st.sampled_from([None, None, {"kind": "late_visible", "seconds": 200}, {"kind": "twin"}])
-FATAL = st.sampled_from([*Step, "before POST", "during POST"])
+COMPANIONS = [{"kind": "late_visible", "seconds": 200}, {"kind": "twin"}, {"kind": "twin", "when": "before"}]
 PASSED = st.sampled_from([0.5, 5.0, 100.0, 700.0])
+
+
+@dataclass(frozen=True)
+class Luck:
+    """What befalls one run: faults at the vendor, and where the process dies or loses its database."""
+
+    faults: tuple
+    at: object
+    fate: str | None
+    patience: float
+
+
+LUCK = st.builds(
+    lambda fault, nth, companions, fatal, patience: Luck(
+        tuple({"nth": nth, **one} for one in ([fault] if fault else []) + companions), *fatal, patience
+    ),
+    fault=st.none() | FAULTS,
+    nth=st.sampled_from([1, 1, 2]),
+    companions=st.just([]) | st.lists(st.sampled_from(COMPANIONS), max_size=1),
+    fatal=st.just((None, None))
+    | st.tuples(st.sampled_from([*Step, "before POST", "during POST"]), st.just("kill"))
+    | st.tuples(st.sampled_from(Step), st.just("cut off")),
+    patience=st.sampled_from([FOREVER, FOREVER, 30.0, 0.0]),
+)
 
 
 def shape_of_request(order):
@@ -199,29 +221,24 @@ class LedgerAndVendor(RuleBasedStateMachine):
             self.bench.place(self.bench.plan(("e0", GB, 1), batch_id="earlier"))
             self.ids.append("earlier")
 
-    @rule(target=batches, rows=ROWS, batch_id=BATCH_IDS, allow_repeat=st.booleans())
-    def plan(self, rows, batch_id, allow_repeat):
-        """Also: a second run over the same manifest, under the same and under another batch id."""
+    @rule(target=batches, rows=ROWS, batch_id=BATCH_IDS, allow_repeat=st.booleans(), luck=LUCK, canary=st.booleans())
+    def plan_and_place(self, rows, batch_id, allow_repeat, luck, canary):
+        """A DAG run. Also a second one over the same manifest, under the same or under another batch id."""
         try:
             batch = self.bench.plan(*rows, batch_id=batch_id, allow_repeat=allow_repeat)
         except (BatchConflict, PlanError, ApiError):
             return multiple()
         assert batch.batch_id == batch_id
         self.ids.append(batch_id)
+        self.meet(luck)
+        self.run(batch_id, canary=canary, at=luck.at, fate=luck.fate, patience=luck.patience)
         return batch_id
 
-    @rule(batch=batches, canary=st.booleans(), patience=st.sampled_from([0.0, 30.0, FOREVER]))
-    def place(self, batch, canary, patience):
-        """Also: a retry, a cleared task, a second DAG run."""
-        self.run(batch, canary=canary, patience=patience)
-
-    @rule(batch=batches, at=FATAL, patience=st.sampled_from([30.0, FOREVER]))
-    def place_and_die(self, batch, at, patience):
-        self.run(batch, at=at, fate="kill", patience=patience)
-
-    @rule(batch=batches, at=st.sampled_from(Step), patience=st.sampled_from([30.0, FOREVER]))
-    def place_and_lose_the_database(self, batch, at, patience):
-        self.run(batch, at=at, fate="cut off", patience=patience)
+    @rule(batch=batches, luck=LUCK)
+    def place_again(self, batch, luck):
+        """A retry, a cleared task, a second DAG run."""
+        self.meet(luck)
+        self.run(batch, at=luck.at, fate=luck.fate, patience=luck.patience)
 
     @rule(
         batch=batches,
@@ -246,32 +263,28 @@ class LedgerAndVendor(RuleBasedStateMachine):
             self.run(batch)
 
     @rule()
-    def reconcile(self):
-        try:
-            reconcile_account(self.bench.client, self.bench.ledger, self.bench.ACCOUNT, self.bench.policy)
-        except ApiError:
-            return
-
-    @rule()
     def a_person_resolves_reviews(self):
         self.bench.clock.sleep(3600)
         self.decide_reviews()
 
-    @rule(seconds=PASSED)
-    def time_passes(self, seconds):
+    @rule(seconds=PASSED, restart=st.booleans(), reconcile=st.booleans())
+    def time_passes(self, seconds, restart, reconcile):
+        """Perhaps with a restart of the database, and the scheduled reconciliation."""
         self.bench.clock.sleep(seconds)
-
-    @rule()
-    def the_database_restarts(self):
-        self.bench.database.close()
+        if restart:
+            self.bench.database.close()
+        if reconcile:
+            try:
+                reconcile_account(self.bench.client, self.bench.ledger, self.bench.ACCOUNT, self.bench.policy)
+            except ApiError:
+                return
 
     # ---- what the vendor and others do --------------------------------------------------------------------
 
-    @rule(fault=FAULTS, companion=COMPANIONS)
-    def fault(self, fault, companion):
-        self.bench.server.fault(**fault)
-        if companion and (companion["kind"] != "twin" or self.address_known()):
-            self.bench.server.fault(**companion)
+    def meet(self, luck):
+        for fault in luck.faults:
+            if fault["kind"] != "twin" or self.address_known():
+                self.bench.server.fault(**fault)
 
     @rule(bundle=st.sampled_from([GB, NL]), cents=st.sampled_from([100, 136, 142, 500]))
     def price_changes(self, bundle, cents):
@@ -459,7 +472,7 @@ class LedgerAndVendor(RuleBasedStateMachine):
 
 STAT=Counter()
 SETTINGS = settings(
-    max_examples=100,
+    max_examples=60,
     stateful_step_count=15,
     deadline=None,
     print_blob=True, phases=[Phase.generate],
