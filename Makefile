@@ -3,13 +3,14 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+VENV14 := .venv-sqlalchemy14
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo airflow test lint bench clean
+.PHONY: help install demo airflow test test-sqlalchemy14 lint bench clean
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## make .venv with everything the demo, the tests and the linters need
 
@@ -31,6 +32,18 @@ airflow: install ## the same in a real Airflow with its UI: prints the URL and t
 test: install ## all tests
 	@$(BIN)/python -m pytest
 
+test-sqlalchemy14: $(VENV14)/.installed ## the ledger's unit tests on SQLAlchemy 1.4, without Airflow
+	@PYTHONPATH=. $(VENV14)/bin/python -m pytest tests/unit/ledger
+
+$(VENV14)/.installed: constraints-sqlalchemy14.txt
+	@test -x $(VENV14)/bin/python || $(PYTHON) -m venv $(VENV14)
+	@echo "Installing SQLAlchemy 1.4 into $(VENV14) ..."
+	@$(VENV14)/bin/python -m pip install --quiet --disable-pip-version-check --requirement constraints-sqlalchemy14.txt
+	@touch $@
+
+bench: install ## what the ledger costs, as ratios in one run
+	@$(BIN)/python -m benchmarks
+
 lint: install ## ruff, mypy, import-linter
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -38,4 +51,4 @@ lint: install ## ruff, mypy, import-linter
 	@$(BIN)/lint-imports
 
 clean: ## remove the environment and all that the demo made
-	rm -rf $(VENV) .airflow build
+	rm -rf $(VENV) $(VENV14) .airflow build

@@ -6,7 +6,9 @@ bought is decided by the connection's `mode`, which is `validate` until somebody
 
 import socket
 from functools import cached_property
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 from airflow.sdk import BaseHook
 
@@ -157,4 +159,8 @@ def actor_of(context: Any) -> Actor:
 
 
 def _is_loopback(url: str) -> bool:
-    return any(mark in url for mark in ("://127.", "://localhost", "://[::1]"))
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

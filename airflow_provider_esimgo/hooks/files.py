@@ -1,5 +1,6 @@
 """Opens what a DAG names: a local path, or an object in a store that Airflow knows (s3://, gs://, …)."""
 
+from pathlib import Path
 from typing import Any
 
 from airflow.sdk import ObjectStoragePath
@@ -9,8 +10,24 @@ from airflow_provider_esimgo.manifest import Manifest, read_manifest
 
 
 def object_path(location: str, *, conn_id: str | None = None) -> Any:
-    """A path object for a local path or a URL of an object store."""
-    return ObjectStoragePath(location, conn_id=conn_id) if conn_id else ObjectStoragePath(location)
+    """A path object for a local path or a URL of an object store.
+
+    Raises:
+        SettingsError: Airflow knows no such store.
+    """
+    if "://" not in location:
+        location = str(
+            Path(location).expanduser().absolute()
+        )  # Airflow 3.1 takes a relative path as one from /
+    try:
+        path = ObjectStoragePath(location, conn_id=conn_id) if conn_id else ObjectStoragePath(location)
+        _ = path.fs  # found now, so that an unknown store is one line here
+    except (ValueError, ImportError) as error:
+        raise SettingsError(
+            f"{location!r} cannot be opened: {error}. Nothing was sent. Install Airflow's provider of that store "
+            "(for s3:// apache-airflow-providers-amazon), or give a local path."
+        ) from None
+    return path
 
 
 def read_manifest_at(

@@ -100,13 +100,19 @@ class ConnectionSettings:
 def _base_url(
     host: str | None, port: int | None, schema: str | None, refuse: Callable[[str], SettingsError]
 ) -> str:
-    text = (host or DEFAULT_HOST).strip().rstrip("/")
-    url = text if "://" in text else f"https://{text}"
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    text = (host or DEFAULT_HOST).strip()
+    try:
+        parts = urlsplit(text if "://" in text else f"https://{text}")
+        address = parts.hostname if parts.scheme in ("http", "https") else None
+        own_port = parts.port
+    except ValueError:  # a port that is no number, brackets that do not close
+        address = None
+    if not address or any(character.isspace() for character in text):
         raise refuse(f"host {host!r} is no address. Give it like {DEFAULT_HOST}")
-    netloc = parts.netloc if parts.port or not port else f"{parts.netloc}:{port}"
-    path = parts.path or (f"/{schema.strip('/')}" if schema else "/v2.5")
+    if "@" in parts.netloc:
+        raise refuse("host holds a user name. Take it out: the API key goes into the connection's password.")
+    netloc = parts.netloc if own_port or not port else f"{parts.netloc}:{port}"
+    path = parts.path.rstrip("/") or (f"/{schema.strip('/')}" if schema else "/v2.5")
     return f"{parts.scheme}://{netloc}{path}"
 
 

@@ -117,8 +117,9 @@ def _restrict(path: Any, mode: int) -> None:
 
 
 def _is_local(path: Any) -> bool:
-    return isinstance(path, Path) or getattr(path, "protocol", None) in {"file", "local"}
+    # the class tells nothing: with older universal_pathlib a path in a bucket is a pathlib.Path as well
+    return getattr(path, "protocol", "") in {"", "file", "local"}
 
 
 def _local(path: Any) -> str:
-    return str(path) if isinstance(path, Path) else str(path.path)
+    return str(path.path) if hasattr(path, "protocol") else str(path)

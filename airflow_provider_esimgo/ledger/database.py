@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, create_engine, event, select
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql.expression import ColumnElement
 
 from airflow_provider_esimgo.ledger import migrations
@@ -23,7 +23,13 @@ from airflow_provider_esimgo.ledger.errors import LedgerSchemaMismatch, LedgerUn
 _SQLITE_BUSY_SECONDS = 60
 
 
-class database_now(ColumnElement[int]):  # noqa: N801 - reads as the SQL function that it is
+if TYPE_CHECKING:
+    _IntegerElement = ColumnElement[int]
+else:
+    _IntegerElement = ColumnElement  # SQLAlchemy 1.4 has no generic one
+
+
+class database_now(_IntegerElement):  # noqa: N801 - reads as the SQL function that it is
     """The database's clock in UTC milliseconds since 1970."""
 
     type = BigInteger()
@@ -74,7 +80,9 @@ class Database:
             parsed = _with_driver(make_url(url))
             if parsed.get_backend_name() == "sqlite":
                 return cls(_sqlite_engine(parsed))
-            return cls(create_engine(parsed, pool_pre_ping=True, isolation_level="READ COMMITTED"))
+            return cls(
+                create_engine(parsed, future=True, pool_pre_ping=True, isolation_level="READ COMMITTED")
+            )
         except (ArgumentError, NoSuchModuleError, ImportError) as error:
             raise LedgerUnavailable(
                 f"The ledger's address cannot be used: {error}. Nothing was sent. "
@@ -191,20 +199,24 @@ def _with_driver(url: URL) -> URL:
 
 def _sqlite_engine(url: URL) -> Engine:
     path = url.database
-    if not path or path == ":memory:":
+    if not path or ":memory:" in path or url.query.get("mode") == "memory":
         raise LedgerUnavailable(
             "The ledger cannot live in memory: it would forget what was bought. Nothing was sent. "
             "Give a file, for example sqlite:////var/lib/airflow/esimgo-ledger.db"
         )
     try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        if not path.startswith("file:"):  # a URI names a file that is there
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise LedgerUnavailable(
             f"The ledger's folder {Path(path).parent} cannot be made: {error.strerror}. Nothing was sent. "
             "Check the path in [esimgo] ledger_url and the rights of Airflow's user."
         ) from None
     engine = create_engine(
-        url, poolclass=NullPool, connect_args={"timeout": _SQLITE_BUSY_SECONDS, "check_same_thread": False}
+        url,
+        future=True,
+        poolclass=QueuePool,
+        connect_args={"timeout": _SQLITE_BUSY_SECONDS, "check_same_thread": False},
     )
 
     @event.listens_for(engine, "connect")

@@ -74,7 +74,9 @@ def judge(order: Order, look: Look) -> Verdict:
     """Decide about an unknown order from one look at the vendor's books."""
     unclaimed = [listed for listed in look.listed if listed.reference not in look.claimed]
     alike = [candidate for candidate in unclaimed if lines_agree(order, candidate)]
-    matches = [candidate for candidate in alike if matches_exactly(order, _as_sent(candidate), look.addresses)]
+    matches = [
+        candidate for candidate in alike if matches_exactly(order, _as_sent(candidate), look.addresses)
+    ]
     ruling, reason = _rule(order, look, alike, matches)
     evidence = {
         "ruling": ruling.value,
@@ -113,12 +115,14 @@ def _rule_match(order: Order, found: VendorOrder, look: Look) -> tuple[Ruling, s
     status = found.status.casefold()
     if status == COMPLETED:
         return Ruling.ADOPT, "exactly one unclaimed order at the vendor matches it"
+    seen = f"the matching order has status {found.status!r}"
+    if not look.settled or look.looks < _LOOKS:
+        return Ruling.WAIT, seen  # also when it failed: it may be an earlier one, and ours still to appear
     if status == FAILED and balance_agrees(order, look):
         return Ruling.REJECTED, "the matching order failed, and the balance shows no charge"
-    seen = f"the matching order has status {found.status!r}"
     if status == FAILED:
         seen = "the matching order failed, but the balance does not show that nothing was charged"
-    return (Ruling.REVIEW, f"{seen}, also after settle") if look.settled else (Ruling.WAIT, seen)
+    return Ruling.REVIEW, f"{seen}, also after settle"
 
 
 def _as_sent(candidate: VendorOrder) -> VendorOrder:

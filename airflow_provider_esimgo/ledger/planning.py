@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.engine import Connection, CursorResult
 from sqlalchemy.exc import IntegrityError
 
@@ -18,7 +18,7 @@ from airflow_provider_esimgo.api import EsimGoClient, OrderLine, OrderRequest
 from airflow_provider_esimgo.ledger.errors import BatchConflict, PlanRefused
 from airflow_provider_esimgo.ledger.policy import Mode, PurchasePolicy
 from airflow_provider_esimgo.ledger.records import Batch, lines_to_json
-from airflow_provider_esimgo.ledger.schema import batches, orders, units
+from airflow_provider_esimgo.ledger.schema import batches, events, orders, strays, units
 from airflow_provider_esimgo.ledger.states import OrderState
 from airflow_provider_esimgo.ledger.store import Ledger
 from airflow_provider_esimgo.manifest import (
@@ -256,11 +256,10 @@ def _insert_batch(
 
 
 def _discard_orders(connection: Connection, batch: Batch) -> bool:
-    """Delete the batch's orders if none was ever sent; tells whether it did. The DELETE itself is the guard."""
-    untouched = (orders.c.state == OrderState.PLANNED.value) & (orders.c.attempt == 0)
-    touched = select(func.count()).select_from(orders).where(orders.c.batch_key == batch.key, ~untouched)
-    if connection.execute(touched).scalar_one():
+    """Delete the batch's orders if none was ever touched; tells whether it did. The DELETE itself is the guard."""
+    if _begun(connection, batch):
         return False
+    untouched = (orders.c.state == OrderState.PLANNED.value) & (orders.c.attempt == 0)
     connection.execute(delete(units).where(units.c.batch_key == batch.key))
     deleted = connection.execute(delete(orders).where(orders.c.batch_key == batch.key, untouched))
     if deleted.rowcount != batch.order_count:
@@ -269,6 +268,18 @@ def _discard_orders(connection: Connection, batch: Batch) -> bool:
             "nothing and changed nothing. Run it again: the batch keeps the plan it is bought under."
         )
     return True
+
+
+def _begun(connection: Connection, batch: Batch) -> bool:
+    """Whether anything ever happened to an order of the batch: sent, or held for a person and given back."""
+    happened = (
+        select(events.c.id).where(events.c.batch_key == batch.key, events.c.kind == "transition").limit(1),
+        select(strays.c.reference)
+        .join(orders, orders.c.id == strays.c.order_key)
+        .where(orders.c.batch_key == batch.key)
+        .limit(1),
+    )
+    return any(connection.execute(query).first() is not None for query in happened)
 
 
 def _insert_orders(connection: Connection, batch_key: int, plan: Plan) -> None:
@@ -308,7 +319,7 @@ def _insert_orders(connection: Connection, batch_key: int, plan: Plan) -> None:
         )
 
 
-def _key(result: CursorResult[Any]) -> int:
+def _key(result: "CursorResult[Any]") -> int:
     key = result.inserted_primary_key
     assert key is not None
     return int(key[0])

@@ -138,9 +138,12 @@ def _look(client: EsimGoClient, ledger: Ledger, order: Order, policy: PurchasePo
     with ledger.database.read() as connection:
         now = ledger.database.now(connection)
     unknown_for = (now - (order.unknown_at or now)) / 1000
-    balance = client.get_organisation().balance  # also learns the skew, before a window is built on it
+    if client.clock_skew is None:
+        client.get_organisation()  # learns the skew, before a window is built on it
     intent_at = vendor_time(client, now - (order.sent_at or now))
     listed = list(client.list_orders(created_from=intent_at - _PAD, created_to=vendor_time(client, 0) + _PAD))
+    # asked for last: an order that comes in between lowers the balance unexplained, and is not explained away
+    balance = client.get_organisation().balance
     look = Look(
         listed=listed,
         claimed=ledger.claimed(order.account),

@@ -79,6 +79,7 @@ def declare_never_placed(ledger: Ledger, order: Order, policy: PurchasePolicy, *
             "EsimGoReconcileOperator look, or run this again."
         )
     evidence = {"decision": "never placed", "reason": reason}
+    candidates = _candidates(ledger, order)
     try:
         with ledger.database.write() as connection:
             ledger.move(
@@ -90,7 +91,7 @@ def declare_never_placed(ledger: Ledger, order: Order, policy: PurchasePolicy, *
                 reference=None,
                 message=f"declared never placed: {reason}",
             )
-            for reference in _candidates(ledger, order):
+            for reference in candidates:
                 ledger.add_stray(connection, order, reference, StrayKind.FOREIGN)
     except Fenced:
         raise _overtaken(order) from None
@@ -106,14 +107,18 @@ def _check_open(order: Order) -> None:
 
 
 def _candidates(ledger: Ledger, order: Order) -> list[str]:
-    """References that earlier looks found to resemble the order, and that nobody claims."""
-    claimed = ledger.claimed(order.account)
-    found = (
+    """References that resembled the order, its own one included, and that no other order claims."""
+    found = [
         candidate["reference"]
         for event in ledger.events(order=order)
         for candidate in event.evidence.get("candidates", ())
-    )
-    return [reference for reference in dict.fromkeys(found) if reference not in claimed]
+    ]
+    claimed = ledger.claimed(order.account).keys() - {order.reference}
+    return [
+        reference
+        for reference in dict.fromkeys([order.reference, *found])
+        if reference is not None and reference not in claimed
+    ]
 
 
 def _overtaken(order: Order) -> LedgerError:

@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import and_, insert, select, update
+from sqlalchemy import and_, bindparam, insert, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
@@ -236,13 +236,11 @@ class Ledger:
 
     def assign(self, connection: Connection, order: Order, iccids: Mapping[int, str]) -> None:
         """Record the eSIM each unit of a placed order is on (unit key to ICCID): the order is ASSIGNED."""
-        now = self.database.now(connection)
-        for key, iccid in iccids.items():
-            connection.execute(
-                update(units)
-                .where(units.c.id == key)
-                .values(iccid=iccid, milestone=Milestone.ASSIGNED.value, milestone_at=now)
-            )
+        connection.execute(
+            update(units).where(units.c.id == bindparam("unit")).values(iccid=bindparam("esim")),
+            [{"unit": key, "esim": iccid} for key, iccid in iccids.items()],
+        )
+        self._set_milestones(connection, dict.fromkeys(iccids, Milestone.ASSIGNED))
         self.move(connection, order, OrderState.ASSIGNED, evidence={"esims": len(iccids)})
 
     def requote(self, order: Order, due: Decimal, unit_prices: Mapping[str, Decimal]) -> None:
@@ -273,11 +271,16 @@ class Ledger:
         if not reached:
             return
         with self.database.write() as connection:
-            now = self.database.now(connection)
-            for key, milestone in reached.items():
-                connection.execute(
-                    update(units).where(units.c.id == key).values(milestone=milestone.value, milestone_at=now)
-                )
+            self._set_milestones(connection, reached)
+
+    def _set_milestones(self, connection: Connection, reached: Mapping[int, Milestone]) -> None:
+        now = self.database.now(connection)
+        connection.execute(
+            update(units)
+            .where(units.c.id == bindparam("unit"))
+            .values(milestone=bindparam("reached"), milestone_at=now),
+            [{"unit": key, "reached": milestone.value} for key, milestone in reached.items()],
+        )
 
     def add_stray(self, connection: Connection, order: Order, reference: str, kind: StrayKind) -> None:
         """Remember a vendor order, found beside one of ours, that no order of ours may adopt."""

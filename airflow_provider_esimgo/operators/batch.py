@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
@@ -20,6 +20,7 @@ from airflow_provider_esimgo.hooks.esimgo import EsimGoHook
 from airflow_provider_esimgo.hooks.failures import explained
 from airflow_provider_esimgo.hooks.files import object_path, read_manifest_at
 from airflow_provider_esimgo.hooks.install_details import collect_kit
+from airflow_provider_esimgo.hooks.settings import SettingsError
 from airflow_provider_esimgo.kit import safe_name, write_kit
 from airflow_provider_esimgo.ledger.placing import Wait, place_batch
 from airflow_provider_esimgo.ledger.planning import plan_batch
@@ -88,7 +89,7 @@ class EsimGoValidateBatchOperator(BaseOperator):
                 batch_id=self.batch_id or None,
                 policy=hook.policy,
                 currency=hook.settings.currency,
-                max_total=None if self.max_total in (None, "", "None") else Decimal(str(self.max_total)),
+                max_total=_amount(self.max_total),
                 allow_repeat=self.allow_repeat,
             )
             self.log.info(
@@ -123,6 +124,9 @@ class EsimGoPlaceOrdersOperator(BaseOperator):
     template_fields: Sequence[str] = ("batch_id", "esimgo_conn_id")
     ui_color = "#f7e7c6"
 
+    #: Seconds that are waited out in the worker; a longer wait is handed to the triggerer.
+    patience: ClassVar[float] = 30.0
+
     def __init__(
         self,
         *,
@@ -146,7 +150,7 @@ class EsimGoPlaceOrdersOperator(BaseOperator):
             hook.policy.require(Mode.TRANSACT)
             batch = hook.ledger.batch(hook.account, self.batch_id)
             sent_before = sum(order.attempt for order in hook.ledger.orders(batch))
-            patience = 30.0 if may_defer else inf
+            patience = self.patience if may_defer else inf
             wait = place_batch(
                 hook.client, hook.ledger, batch, hook.policy, canary=self.canary, patience=patience
             )
@@ -239,6 +243,21 @@ class EsimGoExportQrOperator(BaseOperator):
                 "qr_codes": files.qr_count,
                 "vendor_files": files.vendor_files,
             }
+
+
+def _amount(given: str | Decimal | None) -> Decimal | None:
+    """A templated amount; what renders to nothing is no cap."""
+    if given in (None, "", "None"):
+        return None
+    try:
+        amount = Decimal(str(given).strip())
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount < 0:
+        raise SettingsError(
+            f'max_total cannot be {str(given)!r}. Nothing was sent. Give an amount such as "250.00".'
+        )
+    return amount
 
 
 def summary(batch: Batch) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_esimgo.hooks.compat import AirflowFailException
 from airflow_provider_esimgo.ledger.records import Milestone
 from airflow_provider_esimgo.sensors.polling import PollingSensor
 from airflow_provider_esimgo.triggers.batch import EsimGoBatchTrigger, look_at_batch
@@ -70,5 +71,10 @@ class EsimGoBatchSensor(PollingSensor):
     def _deadline(self) -> datetime | None:
         if not self.deadline or self.deadline == "None":
             return None
-        moment = datetime.fromisoformat(self.deadline)
+        try:
+            moment = datetime.fromisoformat(self.deadline.strip())
+        except ValueError:
+            raise AirflowFailException(
+                f"The deadline {self.deadline!r} is no moment. Give it in ISO form, like 2026-12-31T18:00:00+01:00."
+            ) from None
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -16,7 +16,7 @@ from airflow_provider_esimgo.hooks.compat import (
     AirflowSkipException,
 )
 from airflow_provider_esimgo.hooks.esimgo import EsimGoHook
-from airflow_provider_esimgo.triggers.poll import ERROR, PollingTrigger
+from airflow_provider_esimgo.triggers.poll import ERROR, FINAL_ERROR, PollingTrigger
 from airflow_provider_esimgo.triggers.polling import Finding, Judgement
 
 if TYPE_CHECKING:
@@ -77,6 +77,8 @@ class PollingSensor(BaseSensorOperator):
         self.log.info("%s", event["message"])
         if event["finding"] == ERROR:
             raise AirflowException(event["message"])
+        if event["finding"] == FINAL_ERROR:
+            raise AirflowFailException(event["message"])
         self._is_reached(Finding(event["finding"]), event["message"])
 
     def _is_reached(self, finding: Finding, message: str) -> bool:

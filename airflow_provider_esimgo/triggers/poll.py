@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_esimgo.hooks.compat import AirflowException
+from airflow_provider_esimgo.hooks.compat import AirflowException, AirflowFailException
 from airflow_provider_esimgo.triggers.polling import Finding, Judgement, next_interval
 
-#: The event of a look that failed; the sensor raises its message.
-ERROR = "error"
+#: The events of a look that failed; the sensor raises their message, to be retried or not.
+ERROR, FINAL_ERROR = "error", "final_error"
 
 
 class PollingTrigger(BaseTrigger):
@@ -43,7 +43,8 @@ class PollingTrigger(BaseTrigger):
             try:
                 judgement = await asyncio.to_thread(self.look)
             except AirflowException as error:
-                yield TriggerEvent({"finding": ERROR, "message": str(error)})
+                failed = FINAL_ERROR if isinstance(error, AirflowFailException) else ERROR
+                yield TriggerEvent({"finding": failed, "message": str(error)})
                 return
             self.log.info("%s", judgement.message)
             if judgement.finding is not Finding.WAITING:

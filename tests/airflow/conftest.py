@@ -19,7 +19,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from airflow_lab.home import LAB_DAGS, SAMPLE_DAGS, Home, bare_environment, migrate, settings_of
 
 if "airflow" in sys.modules:  # it lives in the developer's home by now
-    raise pytest.UsageError("something imported airflow before tests/airflow/conftest.py: run tests/airflow first")
+    raise pytest.UsageError(
+        "something imported airflow before tests/airflow/conftest.py: run tests/airflow first"
+    )
 
 HOME = Path(tempfile.mkdtemp(prefix="esimgo-airflow-"))
 atexit.register(shutil.rmtree, HOME, ignore_errors=True)
@@ -27,9 +29,11 @@ for name in os.environ.keys() - bare_environment().keys():
     del os.environ[name]
 os.environ.update(settings_of(HOME))
 
-from airflow_lab.desk import Desk
+from airflow_lab.desk import Desk  # noqa: E402
 
-from airflow_provider_esimgo.sandbox.server import SandboxServer
+from airflow_provider_esimgo.api import EsimGoClient  # noqa: E402
+from airflow_provider_esimgo.hooks.install_details import collect_kit  # noqa: E402
+from airflow_provider_esimgo.sandbox.server import SandboxServer  # noqa: E402
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -99,3 +103,11 @@ def set_connection(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(parts))
 
     return set_it
+
+
+@pytest.fixture
+def instant_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tried again, is tried again at once."""
+    for waits in (EsimGoClient.__init__, collect_kit):
+        assert waits.__kwdefaults__ is not None
+        monkeypatch.setitem(waits.__kwdefaults__, "sleep", lambda _seconds: None)

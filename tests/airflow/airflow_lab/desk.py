@@ -46,9 +46,7 @@ def bought_units(sandbox: SandboxServer) -> Counter[str]:
 
 
 class Desk:
-    def __init__(
-        self, sandbox: SandboxServer, folder: Path, setenv: Callable[[str, str], object]
-    ) -> None:
+    def __init__(self, sandbox: SandboxServer, folder: Path, setenv: Callable[[str, str], object]) -> None:
         self.sandbox = sandbox
         self.folder = folder
         self._setenv = setenv

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import requests
 from airflow import settings
 from airflow.models.dagrun import DagRun
 from airflow.sdk.definitions.dag import _run_task
@@ -18,8 +19,10 @@ from airflow.utils.state import DagRunState, TaskInstanceState
 
 try:
     from airflow.dag_processing.dagbag import DagBag
+    from airflow.serialization.serialized_objects import DagSerialization as Serialization
 except ImportError:  # Airflow 3.1
     from airflow.models.dagbag import DagBag
+    from airflow.serialization.serialized_objects import SerializedDAG as Serialization
 
 
 def main() -> None:
@@ -36,6 +39,10 @@ def main() -> None:
             run_again(dag, report[-1]["run_id"], cleared)
             report.append(report[-1])
             continue
+        if faults := run.get("faults"):
+            requests.post(
+                f"{errand['control']}/faults", json={"replace": faults}, timeout=10
+            ).raise_for_status()
         moment = run.get("logical_date")
         done = dag.test(
             logical_date=datetime.fromisoformat(moment) if moment else datetime.now(UTC),
@@ -72,12 +79,7 @@ def run_again(dag: Any, run_id: str, cleared: list[str]) -> None:
 
 
 def scheduler_dag(dag: Any) -> Any:
-    try:
-        from airflow.serialization.serialized_objects import DagSerialization
-    except ImportError:  # Airflow 3.1
-        from airflow.serialization.serialized_objects import SerializedDAG as DagSerialization
-    serialize = getattr(DagSerialization, "serialize_dag")  # noqa: B009
-    return DagSerialization.deserialize_dag(serialize(dag))
+    return Serialization.deserialize_dag(Serialization.serialize_dag(dag))
 
 
 if __name__ == "__main__":

@@ -141,7 +141,10 @@ class Home:
         }
 
     def start(self, dag: str, *runs: Mapping[str, Any], gate: bool = False) -> Process:
-        """Run a DAG by `dag.test()`, once for each of `runs`: `conf`, `logical_date`, `clear` (task ids)."""
+        """Run a DAG by `dag.test()`, once for each of `runs`.
+
+        A run may give `conf` and `faults` (which replace the sandbox's), or `clear`: tasks of the run before.
+        """
         number = len(self._started) + 1
         report, stdout = self.path / f"report-{number}.json", self.path / f"stdout-{number}.log"
         ready = report.with_suffix(".ready")
@@ -152,6 +155,7 @@ class Home:
             "runs": runs or [{}],
             "report": str(report),
             "ready": str(ready) if gate else None,
+            "control": self.connection["host"].removesuffix("/v2.5") + "/_sandbox",
         }
         with stdout.open("w") as output:
             process = subprocess.Popen(

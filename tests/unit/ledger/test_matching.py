@@ -117,6 +117,14 @@ def test_a_match_that_failed_without_a_charge_is_rejected(values, order):
         assert ruling(order, values.look(failed)) is Ruling.REJECTED
 
 
+@pytest.mark.parametrize(("settled", "looks"), [(False, 2), (True, 1)])
+def test_a_match_that_failed_may_be_an_earlier_one_while_ours_is_still_to_come(values, order, settled, looks):
+    failed = values.vendor(status="failed", assigned=False, after=-30)
+    assert ruling(order, values.look(failed, settled=settled, looks=looks)) is Ruling.WAIT
+    ours = values.vendor(reference="ref-2", after=30)
+    assert ruling(order, values.look(failed, ours, balance=Decimal(98))) is Ruling.REVIEW
+
+
 def test_a_match_that_failed_but_was_charged_is_reviewed_after_settle(values, order):
     failed = values.vendor(status="failed")
     assert ruling(order, values.look(failed, balance=Decimal(98), settled=False)) is Ruling.WAIT

@@ -41,7 +41,9 @@ def test_what_counts_as_reached(at, asked, reached):
 def test_progress_counts_reached_and_lost():
     progress = Progress(
         "acme",
-        Counter({None: 1, Milestone.ASSIGNED: 2, Milestone.ACTIVE: 3, Milestone.EXPIRED: 4, Milestone.LAPSED: 5}),
+        Counter(
+            {None: 1, Milestone.ASSIGNED: 2, Milestone.ACTIVE: 3, Milestone.EXPIRED: 4, Milestone.LAPSED: 5}
+        ),
     )
     assert progress.unit_count == 15
     assert progress.reached(Milestone.ASSIGNED) == 14
@@ -56,7 +58,7 @@ def test_chunks_cut_without_loss():
     items = [str(number) for number in range(45)]
     cut = list(chunks(items, 20))
     assert [len(one) for one in cut] == [20, 20, 5]
-    assert sum(map(list, cut), []) == items
+    assert [one for piece in cut for one in piece] == items
 
 
 def test_an_assignment_is_found_by_its_orders_reference():
@@ -101,8 +103,11 @@ def test_nothing_bought_asks_nobody(bench):
 
 def test_units_are_followed_from_shelf_to_end(bench, bought):
     sandbox = bench.server.sandbox
-    first, second, third = iccids(bench, bought)
-    follow = lambda target: follow_batch(bench.client, bench.ledger, bought, target)  # noqa: E731
+    first, second, _ = iccids(bench, bought)
+
+    def follow(target):
+        return follow_batch(bench.client, bench.ledger, bought, target)
+
     assert follow(Milestone.ACTIVE).counts == {Milestone.ASSIGNED: 3}
     sandbox.install([first, second])
     assert follow(Milestone.INSTALLED).reached(Milestone.INSTALLED) == 2
@@ -134,7 +139,7 @@ def test_what_has_reached_the_milestone_is_not_asked_for_again(bench, bought):
 
 def test_one_deactivated_esim_does_not_hide_the_others(bench, bought):
     """One of them makes the vendor's answer for all 410."""
-    first, second, third = iccids(bench, bought)
+    first = iccids(bench, bought)[0]
     bench.server.install_all()
     bench.client.delete_esim(first)
     progress = follow_batch(bench.client, bench.ledger, bought, Milestone.INSTALLED)
@@ -146,7 +151,7 @@ def test_one_deactivated_esim_does_not_hide_the_others(bench, bought):
 
 
 def test_following_writes_nothing_but_milestones(bench, bought):
-    before = [order for order in bench.ledger.orders(bought)], len(bench.ledger.events())
+    before = bench.ledger.orders(bought), len(bench.ledger.events())
     bench.server.activate_all()
     follow_batch(bench.client, bench.ledger, bought, Milestone.ACTIVE)
-    assert ([order for order in bench.ledger.orders(bought)], len(bench.ledger.events())) == before
+    assert (bench.ledger.orders(bought), len(bench.ledger.events())) == before

@@ -234,7 +234,9 @@ def test_an_order_above_its_cap_is_refused(bench):
 def test_the_balance_must_cover_plan_and_reserve(bench):
     bench.server.set_balance("10.00")
     assert bench.plan(policy=replace(bench.policy, reserve=Decimal("5.92")))
-    with pytest.raises(PlanRefused, match=r"balance is 10\.00 of which 5\.93 is the reserve.*at least 0\.01 USD"):
+    with pytest.raises(
+        PlanRefused, match=r"balance is 10\.00 of which 5\.93 is the reserve.*at least 0\.01 USD"
+    ):
         bench.plan(("e2", bench.GB, 3), batch_id="b", policy=replace(bench.policy, reserve=Decimal("5.93")))
 
 

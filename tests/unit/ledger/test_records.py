@@ -82,7 +82,11 @@ def test_rows_are_read_as_values(bench):
 
 def test_money_is_text_at_rest(bench):
     bench.place(bench.plan())
-    for table, columns in ((batches, ["total"]), (orders, ["total", "due", "balance_before"]), (units, ["price"])):
+    for table, columns in (
+        (batches, ["total"]),
+        (orders, ["total", "due", "balance_before"]),
+        (units, ["price"]),
+    ):
         for row in rows(bench, table):
             for column in columns:
                 assert isinstance(row[column], str)

@@ -73,9 +73,14 @@ def test_a_move_the_table_does_not_know_writes_nothing(bench, order):
 
 
 def test_what_fails_after_a_move_takes_the_move_and_its_event_back(bench, order):
-    with pytest.raises(RuntimeError), bench.database.write() as connection:
-        bench.ledger.move(connection, order, OrderState.SENDING, evidence={}, attempt=1, owner="me")
-        raise RuntimeError
+
+    def fail_halfway():
+        with bench.database.write() as connection:
+            bench.ledger.move(connection, order, OrderState.SENDING, evidence={}, attempt=1, owner="me")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_halfway()
     assert bench.ledger.order(order.key) == order
     assert bench.ledger.events(order=order) == []
 

@@ -1,6 +1,6 @@
 """Validate and place, tried again at once: what a fault at the vendor comes down to in Airflow."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, Param
 
@@ -9,7 +9,7 @@ from airflow_provider_esimgo.operators.batch import EsimGoPlaceOrdersOperator, E
 with DAG(
     dag_id="retried",
     schedule=None,
-    start_date=datetime(2026, 1, 1),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     default_args={"retries": 3, "retry_delay": timedelta(0)},
     params={"manifest": Param("", type="string"), "batch_id": Param("batch", type="string")},
