@@ -192,6 +192,9 @@ def _apply(ledger: Ledger, order: Order, verdict: Verdict, *, looks: int) -> Non
             ledger.record(order, "look", verdict.evidence, connection=connection)
             return
         values: dict[str, Any] = {"looks": looks, "message": verdict.reason}
+        if verdict.ruling is Ruling.REJECTED and verdict.found is not None:
+            # nothing was bought by it, but no later order of the same shape may be taken for it
+            ledger.add_stray(connection, order, verdict.found.reference, StrayKind.FOREIGN)
         if verdict.ruling is Ruling.ADOPT and verdict.found is not None:
             values["reference"] = verdict.found.reference
             if verdict.found.source_ip:

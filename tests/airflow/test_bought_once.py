@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from airflow_lab.desk import GB, NL, written
-from airflow_lab.home import LAB_DAGS, Home
+import pytest
+from airflow_lab.desk import GB, NL, Desk, bought_units, written
+from airflow_lab.home import LAB_DAGS, Home, Run
 from ledger_kit.history import Story, complaints
 
 from airflow_provider_esimgo.ledger.database import Database
@@ -46,66 +48,90 @@ def check_books(sandbox: SandboxServer, home: Home) -> None:
     assert not found, "\n".join(found)
 
 
-def sold(sandbox: SandboxServer) -> Counter[str]:
-    units: Counter[str] = Counter()
-    for order in sandbox.orders():
-        for line in order["lines"]:
-            units[line["item"]] += line["quantity"]
-    return units
+@dataclass
+class History:
+    """What one Airflow went through: a DAG run for each misfortune, one after the other."""
+
+    home: Home
+    sandbox: SandboxServer
+    runs: dict[str, Run]
+    told: str
 
 
-def test_no_fault_makes_retries_buy_a_unit_twice(
-    open_home: Callable[..., Home], sandbox: SandboxServer, tmp_path: Path
-):
-    """One DAG run for each fault; `retries=3` without delay."""
-    home = open_home(sandbox, dags=LAB_DAGS, max_units_per_order=2, settle_seconds=1, timeout=1)
-    runs = home.run(
-        "retried",
-        *(
-            {
-                "conf": {"manifest": of_its_own(tmp_path, number), "batch_id": name},
-                "faults": [{**fault, "nth": 2} for fault in faults],
-            }
-            for number, (name, faults) in enumerate(FAULTS.items())
-        ),
-    )
-    for name, run in zip(FAULTS, runs, strict=True):
-        assert run.state == "success", name
-        assert run.returned("place")["states"] == {"ASSIGNED": 4}, name
-    check_books(sandbox, home)
-    assert sold(sandbox) == {GB: 4 * len(FAULTS), NL: 4 * len(FAULTS)}
+@pytest.fixture(scope="module")
+def history(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
+    """All in one process: most of what it takes is Airflow's own start."""
+    folder = tmp_path_factory.mktemp("history")
+    numbers = itertools.count(1)
+
+    def conf(batch_id: str) -> dict[str, str]:
+        return {"manifest": of_its_own(folder, next(numbers)), "batch_id": batch_id}
+
+    plan: dict[str, dict[str, Any]] = {
+        name: {"conf": conf(name), "faults": [{**fault, "nth": 2} for fault in faults]}
+        for name, faults in FAULTS.items()
+    }
+    # the vendor's order list answers 503 until the first try has given up
+    blind = {"kind": "status_before", "method": "GET", "path": "^/orders$", "nth": 2, "times": 5}
+    plan["blind"] = {"conf": conf("blind"), "faults": [{"kind": "drop_after", "nth": 2}, blind]}
+    plan["deferred"] = {
+        "dag": "impatient",
+        "conf": conf("deferred"),
+        "faults": [{"kind": "drop_after", "nth": 2}, {"kind": "late_visible", "nth": 2, "seconds": 0.3}],
+    }
+    plan["first"] = {"conf": conf("calm"), "faults": []}
+    plan["cleared"] = {"clear": ["place"]}
+    plan["second"] = {"conf": plan["first"]["conf"]}
+    plan["faulty"] = {"conf": {"manifest": written(folder, ["ana,esim_none"]), "batch_id": "faulty"}}
+    with SandboxServer(rate_limit=None) as sandbox:
+        connection = Desk.connection(
+            sandbox, seconds_between_orders=0, max_units_per_order=2, settle_seconds=1, timeout=1
+        )
+        home = Home.copied(template, folder / "home", connection, LAB_DAGS)
+        try:
+            process = home.start("retried", *plan.values())
+            runs = process.runs()
+            yield History(home, sandbox, dict(zip(plan, runs, strict=True)), process.told)
+        finally:
+            home.close()
 
 
-def test_airflows_own_retry_goes_on_where_the_last_try_stopped(
-    home: Home, sandbox: SandboxServer, tmp_path: Path
-):
-    """The vendor's order list answers 503 until the first try has given up."""
-    (run,) = home.run(
-        "retried",
-        {
-            "conf": {"manifest": of_its_own(tmp_path)},
-            "faults": [
-                {"kind": "drop_after", "nth": 2},
-                {"kind": "status_before", "method": "GET", "path": "^/orders$", "nth": 2, "times": 5},
-            ],
-        },
-    )
-    assert run.state == "success"
-    assert run.tries["place"] == 2
-    check_books(sandbox, home)
-    assert sold(sandbox) == {GB: 4, NL: 4}
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_of_the_vendor_ends_in_a_bought_batch(history: History, fault: str):
+    assert history.runs[fault].state == "success"
+    assert history.runs[fault].returned("place")["states"] == {"ASSIGNED": 4}
 
 
-def test_a_cleared_task_and_a_second_run_buy_nothing_more(home: Home, sandbox: SandboxServer, tmp_path: Path):
-    conf = {"manifest": of_its_own(tmp_path)}
-    first, cleared, second = home.run("retried", {"conf": conf}, {"clear": ["place"]}, {"conf": conf})
+def test_airflows_own_retry_goes_on_where_the_last_try_stopped(history: History):
+    assert history.runs["blind"].tries["place"] == 2
+    assert history.runs["blind"].returned("place")["states"] == {"ASSIGNED": 4}
+
+
+def test_an_unknown_outcome_is_settled_in_the_triggerer_and_the_task_goes_on(history: History):
+    assert "Waiting outside of the worker" in history.told
+    assert "every order of the account is resolved" in history.told
+    assert history.runs["deferred"].returned("place")["states"] == {"ASSIGNED": 4}
+
+
+def test_a_cleared_task_and_a_second_run_say_the_same(history: History):
+    first, cleared, second = (history.runs[name] for name in ("first", "cleared", "second"))
     assert cleared.run_id == first.run_id
     assert cleared.tries["place"] == 2
     assert second.run_id != first.run_id
     assert second.state == cleared.state == "success"
     assert second.returned("place") == cleared.returned("place")
-    check_books(sandbox, home)
-    assert sold(sandbox) == {GB: 4, NL: 4}
+
+
+def test_a_faulty_manifest_is_not_tried_again(history: History):
+    run = history.runs["faulty"]
+    assert (run.state, run.tasks["validate"], run.tries["validate"]) == ("failed", "failed", 1)
+    assert "esim_none" in history.told
+
+
+def test_after_all_that_each_unit_is_in_the_vendors_books_once(history: History):
+    check_books(history.sandbox, history.home)
+    batches = len(FAULTS) + len(("blind", "deferred", "calm"))
+    assert bought_units(history.sandbox) == {GB: 4 * batches, NL: 4 * batches}
 
 
 def test_two_runs_at_once_buy_what_one_would(home: Home, sandbox: SandboxServer, tmp_path: Path):
@@ -121,27 +147,4 @@ def test_two_runs_at_once_buy_what_one_would(home: Home, sandbox: SandboxServer,
     assert first.returned("place") == second.returned("place")
     assert sandbox.books()["most_in_flight"] == 1
     check_books(sandbox, home)
-    assert sold(sandbox) == {GB: 4, NL: 4}
-
-
-def test_an_unknown_outcome_is_settled_in_the_triggerer_and_the_task_goes_on(
-    home: Home, sandbox: SandboxServer, tmp_path: Path
-):
-    sandbox.fault("drop_after", nth=2)
-    sandbox.fault("late_visible", nth=2, seconds=0.3)
-    process = home.start("impatient", {"conf": {"manifest": of_its_own(tmp_path)}})
-    (run,) = process.runs()
-    assert "Waiting outside of the worker" in process.told
-    assert "every order of the account is resolved" in process.told
-    assert run.state == "success"
-    assert run.returned("place")["states"] == {"ASSIGNED": 4}
-    check_books(sandbox, home)
-    assert sold(sandbox) == {GB: 4, NL: 4}
-
-
-def test_a_faulty_manifest_is_not_tried_again(home: Home, sandbox: SandboxServer, tmp_path: Path):
-    process = home.start("retried", {"conf": {"manifest": written(tmp_path, ["ana,esim_none"])}})
-    (run,) = process.runs()
-    assert (run.state, run.tasks["validate"], run.tries["validate"]) == ("failed", "failed", 1)
-    assert "esim_none" in process.told
-    assert not sandbox.orders()
+    assert bought_units(sandbox) == {GB: 4, NL: 4}

@@ -40,12 +40,11 @@ def test_reading_it_asks_nobody_and_touches_nothing(file: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
-def test_it_explains_itself_and_may_be_tried_again(file: Path):
+def test_it_explains_itself(file: Path):
     for dag in DagBag(file).dags.values():
         assert dag.doc_md
         assert dag.description
         assert "esimgo" in dag.tags
-        assert all(task.retries for task in dag.tasks)
 
 
 def test_the_sample_dag_is_the_way_from_csv_to_active_bundles():
@@ -57,3 +56,4 @@ def test_the_sample_dag_is_the_way_from_csv_to_active_bundles():
         "wait_until_active",
     ]
     assert Path(dag.params["manifest"]).is_file()
+    assert all(task.retries for task in dag.tasks), "retries are safe, and the sample says so"

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from airflow.sdk import BaseSensorOperator
-from airflow.sdk.exceptions import TaskDeferred as SdkTaskDeferred
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_lab.desk import CONTEXT, GB, NL, Desk, bought_units
 
@@ -25,9 +24,14 @@ from airflow_provider_esimgo.triggers.batch import EsimGoBatchTrigger
 from airflow_provider_esimgo.triggers.bundle import EsimGoBundleTrigger
 from airflow_provider_esimgo.triggers.settle import EsimGoSettleTrigger
 
+try:
+    from airflow.sdk.exceptions import TaskDeferred
+except ImportError:  # Airflow 3.1
+    from airflow.exceptions import TaskDeferred
 
-def deferred(act: Any, context: Any = CONTEXT) -> SdkTaskDeferred:
-    with pytest.raises(SdkTaskDeferred) as stopped:
+
+def deferred(act: Any, context: Any = CONTEXT) -> TaskDeferred:
+    with pytest.raises(TaskDeferred) as stopped:
         act(context)
     return stopped.value
 
@@ -174,7 +178,7 @@ def test_a_sensor_that_is_satisfied_does_not_defer(four: Desk):
 
 
 def test_a_waiting_sensor_hands_its_goal_to_the_triggerer(four: Desk):
-    sensor = four.sensor(deferrable=True, share=0.5, deadline="2999-01-01", timeout=3600)
+    sensor = four.sensor(deferrable=True, share=0.5, deadline="2999-01-01", timeout=timedelta(hours=1))
     stopped = deferred(sensor.execute)
     assert stopped.method_name == "execute_complete"
     assert stopped.timeout == timedelta(hours=1)

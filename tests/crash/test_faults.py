@@ -305,6 +305,20 @@ def test_an_order_stored_as_failed(market: Market, heard: bool, charge: str, sec
     market.check()
 
 
+def test_an_order_that_failed_is_not_taken_for_the_next_one(market: Market) -> None:
+    """The same is bought again at once, as a new batch, and takes effect after its connection died."""
+    batch = market.plan(orders_of_two(1))
+    market.sandbox.fault("failed")
+    market.sandbox.fault("drop_after")
+    with pytest.raises(OrderRejected):
+        market.finish(batch)
+    again = market.plan(orders_of_two(1), batch_id="again")
+    market.sandbox.fault("late_effect", seconds=TOO_LONG)
+    market.finish(again)
+    assert (market.states(again), market.attempts(again)) == (["ASSIGNED"], [1])
+    market.check()
+
+
 def test_a_refusal_stops_the_batch(market: Market) -> None:
     batch = market.plan()
     market.sandbox.fault("status_before", nth=2, status=400, message="Insufficient balance")

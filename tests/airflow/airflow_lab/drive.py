@@ -13,15 +13,16 @@ from typing import Any
 
 import requests
 from airflow import settings
+from airflow.dag_processing.bundles.manager import DagBundlesManager
 from airflow.models.dagrun import DagRun
 from airflow.sdk.definitions.dag import _run_task
 from airflow.utils.state import DagRunState, TaskInstanceState
 
 try:
-    from airflow.dag_processing.dagbag import DagBag
+    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
     from airflow.serialization.serialized_objects import DagSerialization as Serialization
 except ImportError:  # Airflow 3.1
-    from airflow.models.dagbag import DagBag
+    from airflow.models.dagbag import DagBag, sync_bag_to_db
     from airflow.serialization.serialized_objects import SerializedDAG as Serialization
 
 
@@ -29,20 +30,21 @@ def main() -> None:
     errand = json.loads(sys.argv[1])
     bag = DagBag(settings.DAGS_FOLDER)
     assert not bag.import_errors, bag.import_errors
-    dag = bag.dags[errand["dag"]]
+    if errand["know"]:
+        know(bag)
     if errand["ready"]:
         Path(errand["ready"]).write_text("ready")
         sys.stdin.read()
     report: list[dict[str, str]] = []
     for run in errand["runs"]:
+        dag = bag.dags[run.get("dag", errand["dag"])]
         if cleared := run.get("clear"):
             run_again(dag, report[-1]["run_id"], cleared)
             report.append(report[-1])
             continue
-        if faults := run.get("faults"):
-            requests.post(
-                f"{errand['control']}/faults", json={"replace": faults}, timeout=10
-            ).raise_for_status()
+        if "faults" in run:
+            told = requests.post(f"{errand['control']}/faults", json={"replace": run["faults"]}, timeout=10)
+            told.raise_for_status()
         moment = run.get("logical_date")
         done = dag.test(
             logical_date=datetime.fromisoformat(moment) if moment else datetime.now(UTC),
@@ -50,6 +52,14 @@ def main() -> None:
         )
         report.append({"dag": dag.dag_id, "run_id": done.run_id})
     Path(errand["report"]).write_text(json.dumps(report))
+
+
+def know(bag: Any) -> None:
+    """Write the DAGs to Airflow's database, which two processes cannot do at once for the first time."""
+    manager = DagBundlesManager()
+    manager.sync_bundles_to_db()
+    bundle = next(iter(manager.get_all_dag_bundles()))
+    sync_bag_to_db(bag, bundle.name, bundle.version)
 
 
 def run_again(dag: Any, run_id: str, cleared: list[str]) -> None:

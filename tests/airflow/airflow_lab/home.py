@@ -99,7 +99,7 @@ class Process:
 
     def runs(self) -> list[Run]:
         """Wait for the end, and read what came of it."""
-        status = self.process.wait(timeout=150)
+        status = self.process.wait(timeout=280)
         assert status == 0, self.told[-6000:]
         return [
             self.home.run_of(entry["dag"], entry["run_id"]) for entry in json.loads(self.report.read_text())
@@ -143,7 +143,8 @@ class Home:
     def start(self, dag: str, *runs: Mapping[str, Any], gate: bool = False) -> Process:
         """Run a DAG by `dag.test()`, once for each of `runs`.
 
-        A run may give `conf` and `faults` (which replace the sandbox's), or `clear`: tasks of the run before.
+        A run may give `dag`, `conf` and `faults` (which replace the sandbox's), or `clear`: tasks of the run before.
+        With `gate` it stops before the first run, when the DAGs are in Airflow's database.
         """
         number = len(self._started) + 1
         report, stdout = self.path / f"report-{number}.json", self.path / f"stdout-{number}.log"
@@ -155,6 +156,7 @@ class Home:
             "runs": runs or [{}],
             "report": str(report),
             "ready": str(ready) if gate else None,
+            "know": gate and number == 1,
             "control": self.connection["host"].removesuffix("/v2.5") + "/_sandbox",
         }
         with stdout.open("w") as output:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -141,8 +141,7 @@ FAULTS = st.sampled_from(
     [
         {"kind": "drop_before"},
         {"kind": "drop_after"},
-        {"kind": "late_effect", "seconds": 5},
-        {"kind": "late_effect", "seconds": 300},
+        *({"kind": "late_effect", "seconds": seconds} for seconds in (2, 5, 30, 60, 300, 500)),
         {"kind": "status_before", "status": 500},
         {"kind": "status_before", "status": 503},
         {"kind": "status_before", "status": 400},
@@ -360,7 +359,8 @@ class LedgerAndVendor(RuleBasedStateMachine):
 
     @invariant()
     def the_ledger_keeps_its_own_promises(self):
-        told = ("looks like order", "prices do not add up")  # a duplicate; an order adopted at another price
+        # a duplicate; an order adopted at another price; see test_findings for the third
+        told = ("looks like order", "prices do not add up", "is REJECTED but claims")
         assert [one for one in broken_invariants(self.bench.ledger) if not any(map(one.count, told))] == []
 
     # ---- the end: calm down, carry on, and compare in full ------------------------------------------------
@@ -406,8 +406,8 @@ class LedgerAndVendor(RuleBasedStateMachine):
         return bool(self.bench.ledger.source_addresses(self.bench.ACCOUNT))
 
     def bought(self):
-        """Shapes of the vendor orders that are ours and cost money."""
-        claimed = {order.reference for order in self.orders() if order.reference}
+        """Shapes of the vendor orders that are ours and cost money, or that the ledger counts as bought."""
+        claimed = {order.reference for order in self.orders() if order.state in SPENT_OR_UNSURE}
         return Counter(
             shape_of_entry(entry)
             for entry in self.entries().values()
@@ -460,10 +460,11 @@ class LedgerAndVendor(RuleBasedStateMachine):
 
 
 SETTINGS = settings(
-    max_examples=60,
+    max_examples=120,
     stateful_step_count=15,
     deadline=None,
     print_blob=True,
+    phases=[Phase.reuse, Phase.generate, Phase.shrink],
     suppress_health_check=list(HealthCheck),
 )
 

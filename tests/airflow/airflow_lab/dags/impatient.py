@@ -18,9 +18,9 @@ with DAG(
     schedule=None,
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
-    params={"manifest": Param("", type="string")},
+    params={"manifest": Param("", type="string"), "batch_id": Param("batch", type="string")},
 ):
     validate = EsimGoValidateBatchOperator(
-        task_id="validate", manifest="{{ params.manifest }}", batch_id="batch"
+        task_id="validate", manifest="{{ params.manifest }}", batch_id="{{ params.batch_id }}"
     )
     validate >> Impatient(task_id="place", batch_id=validate.output["batch_id"])
