@@ -6,7 +6,7 @@ balance agree on, and hand everything else to a person.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -22,6 +22,10 @@ _LOOKS = 2
 
 #: Orders of unclear time, above which the balance proves nothing any more.
 _MOST_DOUBTFUL = 12
+
+
+#: How many lookalikes an event names.
+_MOST_SHOWN = 20
 
 
 class Ruling(StrEnum):
@@ -74,9 +78,7 @@ def judge(order: Order, look: Look) -> Verdict:
     """Decide about an unknown order from one look at the vendor's books."""
     unclaimed = [listed for listed in look.listed if listed.reference not in look.claimed]
     alike = [candidate for candidate in unclaimed if lines_agree(order, candidate)]
-    matches = [
-        candidate for candidate in alike if matches_exactly(order, _as_sent(candidate), look.addresses)
-    ]
+    matches = [candidate for candidate in alike if matches_exactly(order, candidate, look.addresses)]
     ruling, reason = _rule(order, look, alike, matches)
     evidence = {
         "ruling": ruling.value,
@@ -84,7 +86,7 @@ def judge(order: Order, look: Look) -> Verdict:
         "looks": look.looks,
         "settled": look.settled,
         "listed": len(look.listed),
-        "candidates": [vendor_evidence(candidate) for candidate in alike],
+        "candidates": [vendor_evidence(candidate) for candidate in alike[:_MOST_SHOWN]],
         "balance_before": None if order.balance_before is None else money_text(order.balance_before),
         "balance_now": None if look.balance is None else money_text(look.balance),
     }
@@ -123,11 +125,6 @@ def _rule_match(order: Order, found: VendorOrder, look: Look) -> tuple[Ruling, s
     if status == FAILED:
         seen = "the matching order failed, but the balance does not show that nothing was charged"
     return Ruling.REVIEW, f"{seen}, also after settle"
-
-
-def _as_sent(candidate: VendorOrder) -> VendorOrder:
-    """A failed order is assigned to nothing [STG]: that does not tell it from the one we sent."""
-    return replace(candidate, assigned=None) if candidate.status.casefold() == FAILED else candidate
 
 
 def matches_exactly(order: Order, candidate: VendorOrder, addresses: frozenset[str]) -> bool:

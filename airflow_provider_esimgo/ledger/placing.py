@@ -36,7 +36,7 @@ from airflow_provider_esimgo.ledger.reconcile import (
     resolve_account,
 )
 from airflow_provider_esimgo.ledger.records import Batch, Order
-from airflow_provider_esimgo.ledger.states import UNRESOLVED, OrderState
+from airflow_provider_esimgo.ledger.states import OrderState
 from airflow_provider_esimgo.ledger.store import Fenced, Ledger
 from airflow_provider_esimgo.manifest import DraftLine
 
@@ -96,24 +96,46 @@ class _Placing:
     looked_for_strangers: bool = False
 
     def run(self) -> Wait | None:
-        orders = self.ledger.orders(self.batch)
-        refuse_to_go_on(self.batch, orders)
-        self._check_prices([order for order in orders if order.state is OrderState.PLANNED])
+        self._refuse_to_go_on(self.ledger.tally(self.batch))
+        self._check_prices(
+            [order for order in self.ledger.orders(self.batch) if order.state is OrderState.PLANNED]
+        )
         while True:
-            orders = self.ledger.orders(self.batch)
-            refuse_to_go_on(self.batch, orders)
-            if all(order.state is OrderState.ASSIGNED for order in orders):
+            states = self.ledger.tally(self.batch)
+            self._refuse_to_go_on(states)
+            if states.keys() == {OrderState.ASSIGNED}:
                 wait = self._check_for_duplicates()
                 if wait is None:
                     return None
             else:
-                wait = self._wait_for_esims(orders) or self._buy_next()
+                wait = self._wait_for_esims(states) or self._buy_next()
             if wait is None:
                 continue
             if wait.seconds > self.patience:
                 return wait
             log.info("Waiting %.1f s: %s", wait.seconds, wait.reason)
             self.sleep(wait.seconds)
+
+    def _refuse_to_go_on(self, states: Counter[OrderState]) -> None:
+        """Stop a batch that holds a refusal or a case for a person."""
+        if not states[OrderState.REJECTED] and not states[OrderState.REVIEW]:
+            return
+        told = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+        batch_id = self.batch.batch_id
+        for order in self.ledger.orders(self.batch):
+            if order.state is OrderState.REJECTED:
+                raise OrderRejected(
+                    f"The vendor refused order {order.number} of batch {batch_id!r}: {order.message}. Nothing was "
+                    f"charged for it; {told}. The batch stops here. Cure the cause, and plan the rows of this and "
+                    "the following orders as a new batch."
+                )
+            if order.state is OrderState.REVIEW:
+                raise OrderInReview(
+                    f"Order {order.number} of batch {batch_id!r} waits for a person: {order.message}. Money may "
+                    f"have been spent on it once; it will not be sent again by itself ({told}). Look at "
+                    f"'airflow esimgo orders show {order.key}', then run 'airflow esimgo orders resolve "
+                    f"{order.key}' with --adopt REFERENCE or --never-placed, and this task again."
+                )
 
     def _check_prices(self, planned: Sequence[Order]) -> None:
         """Nothing is sent at a price above the plan's; a price that fell, or rose within tolerance, is expected."""
@@ -147,27 +169,21 @@ class _Placing:
             if resolved.look_again_in is not None:
                 return Wait(resolved.look_again_in, _doubts(resolved.resolutions))
             self.on_step(Step.RESOLVED)
-            orders = self.ledger.orders(self.batch)
             self._refuse_another_plan()
-            refuse_to_go_on(self.batch, orders)
+            states = self.ledger.tally(self.batch)
+            self._refuse_to_go_on(states)
             if not self.looked_for_strangers:
-                self._hold_strangers(orders)
+                self._hold_strangers()
                 self.looked_for_strangers = True
                 return None
-            planned = [order for order in orders if order.state is OrderState.PLANNED]
-            if not planned:
+            order = self.ledger.next_planned(self.batch)
+            if order is None:
                 return None
             answer = buy_order(
-                self.client,
-                self.ledger,
-                lease,
-                planned[0],
-                self.policy,
-                on_step=self.on_step,
-                sleep=self.sleep,
+                self.client, self.ledger, lease, order, self.policy, on_step=self.on_step, sleep=self.sleep
             )
             self.lease_waits = 0.0
-            return self._after(planned[0], answer, left=len(planned) - 1)
+            return self._after(order, answer, left=states[OrderState.PLANNED] - 1)
         finally:
             lease.release()
 
@@ -212,25 +228,24 @@ class _Placing:
         self.lease_waits += turn
         return Wait(turn, "another worker sends an order of this account")
 
-    def _hold_strangers(self, orders: Sequence[Order]) -> None:
+    def _hold_strangers(self) -> None:
         """An unclaimed vendor order that looks like one we are about to send may be it (a restored backup)."""
+        orders = self.ledger.orders(self.batch)
         planned = [order for order in orders if order.state is OrderState.PLANNED]
         found = lookalikes(self.client, self.ledger, self.batch.account, planned, since=self.batch.planned_at)
         for order, stranger in found:
             hold_for_review(self.ledger, order, stranger)
 
-    def _wait_for_esims(self, orders: Sequence[Order]) -> Wait | None:
+    def _wait_for_esims(self, states: Counter[OrderState]) -> Wait | None:
         """Collect the ICCIDs of placed orders: at the end, and after the canary."""
-        placed = [order for order in orders if order.state is OrderState.PLACED]
-        planned = [order for order in orders if order.state is OrderState.PLANNED]
-        if self.canary and planned and not self.canary_sang:
-            bought = [order for order in orders if order.state is OrderState.ASSIGNED]
-            if bought:
-                self._check_canary(bought[0])
-            elif not placed:
-                return None
-        elif planned or any(order.state in UNRESOLVED for order in orders):
+        left = states[OrderState.PLANNED] or states[OrderState.SENDING] or states[OrderState.UNKNOWN]
+        watching_canary = self.canary and states[OrderState.PLANNED] and not self.canary_sang
+        if left and not watching_canary:
             return None
+        orders = self.ledger.orders(self.batch)
+        if watching_canary and (bought := [order for order in orders if order.state is OrderState.ASSIGNED]):
+            self._check_canary(bought[0])
+        placed = [order for order in orders if order.state is OrderState.PLACED]
         waits = [wait for order in placed if (wait := self._collect(order)) is not None]
         return min(waits, key=lambda wait: wait.seconds) if waits else None
 
@@ -315,29 +330,6 @@ class _Placing:
 def order_shape(order: Order) -> tuple[DraftLine, ...]:
     """The shape under which an order is priced."""
     return tuple(DraftLine(line.item, line.quantity, line.iccids) for line in order.request.lines)
-
-
-def refuse_to_go_on(batch: Batch, orders: Sequence[Order]) -> None:
-    """Stop a batch that holds a refusal or a case for a person."""
-    for order in orders:
-        if order.state is OrderState.REJECTED:
-            raise OrderRejected(
-                f"The vendor refused order {order.number} of batch {batch.batch_id!r}: {order.message}. Nothing was "
-                f"charged for it; {_tally(orders)}. The batch stops here. Cure the cause, and plan the rows of this "
-                "and the following orders as a new batch."
-            )
-        if order.state is OrderState.REVIEW:
-            raise OrderInReview(
-                f"Order {order.number} of batch {batch.batch_id!r} waits for a person: {order.message}. Money may "
-                f"have been spent on it once; it will not be sent again by itself ({_tally(orders)}). Look at "
-                f"'airflow esimgo orders show {order.key}', then run 'airflow esimgo orders resolve {order.key}' "
-                "with --adopt REFERENCE or --never-placed, and this task again."
-            )
-
-
-def _tally(orders: Sequence[Order]) -> str:
-    counts = Counter(order.state.value for order in orders)
-    return ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
 
 
 def _doubts(resolutions: Sequence[Resolution]) -> str:

@@ -116,7 +116,8 @@ def _resolve(
         return Resolution(order, Ruling.ADOPT, "its sender reported back"), 0.0
     look, unknown_for = _look(client, ledger, order, policy)
     verdict = judge(order, look)
-    if verdict.ruling is Ruling.NEVER_PLACED and _has_duplicate(ledger, order):
+    duplicates = {stray.order_key for stray in ledger.duplicates(order.account)}
+    if verdict.ruling is Ruling.NEVER_PLACED and order.key in duplicates:
         verdict = Verdict(
             Ruling.REVIEW, "an earlier attempt took effect after it was taken over", None, verdict.evidence
         )
@@ -160,13 +161,6 @@ def _look(client: EsimGoClient, ledger: Ledger, order: Order, policy: PurchasePo
 def vendor_time(client: EsimGoClient, milliseconds_ago: int) -> datetime:
     """A moment so long ago, by the vendor's clock."""
     return datetime.now(UTC) + (client.clock_skew or timedelta(0)) - timedelta(milliseconds=milliseconds_ago)
-
-
-def _has_duplicate(ledger: Ledger, order: Order) -> bool:
-    return any(
-        stray.order_key == order.key and stray.kind is StrayKind.DUPLICATE
-        for stray in ledger.strays(order.account)
-    )
 
 
 _AFTER = {

@@ -5,12 +5,13 @@ and appends the event in the same transaction. Nothing here talks to the vendor.
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import nullcontext
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import and_, bindparam, insert, select, update
+from sqlalchemy import and_, bindparam, func, insert, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
@@ -135,6 +136,19 @@ class Ledger:
         """The batch's orders in the order they are sent."""
         return self._orders(orders.c.batch_key == batch.key)
 
+    def tally(self, batch: Batch) -> Counter[OrderState]:
+        """How many of the batch's orders are in each state."""
+        query = select(orders.c.state, func.count()).where(orders.c.batch_key == batch.key)
+        with self.database.read() as connection:
+            rows = connection.execute(query.group_by(orders.c.state))
+            return Counter({OrderState(state): count for state, count in rows})
+
+    def next_planned(self, batch: Batch) -> Order | None:
+        """The first order of the batch that is still to be sent."""
+        planned = and_(orders.c.batch_key == batch.key, orders.c.state == OrderState.PLANNED.value)
+        found = self._orders(planned, limit=1)
+        return found[0] if found else None
+
     def unresolved(self, account: str) -> list[Order]:
         """Every order of the account that was sent and whose outcome is not known."""
         return self._orders(
@@ -159,12 +173,10 @@ class Ledger:
         """One order by its key, which must exist."""
         return self._orders(orders.c.id == key)[0]
 
-    def _orders(self, condition: Any) -> list[Order]:
+    def _orders(self, condition: Any, *, limit: int | None = None) -> list[Order]:
         with self.database.read() as connection:
-            rows = connection.execute(
-                select(orders).where(condition).order_by(orders.c.batch_key, orders.c.number)
-            )
-            return [Order.from_row(row) for row in rows.mappings()]
+            query = select(orders).where(condition).order_by(orders.c.batch_key, orders.c.number)
+            return [Order.from_row(row) for row in connection.execute(query.limit(limit)).mappings()]
 
     def units(self, batch: Batch) -> list[Unit]:
         """The batch's units in manifest order."""

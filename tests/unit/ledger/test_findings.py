@@ -105,10 +105,6 @@ def test_a_rejected_order_claims_the_reference_that_failed(bench):
     assert failed["reference"] in bench.ledger.claimed(bench.ACCOUNT)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="check._check_order does not know yet that reconcile lets a REJECTED order claim the reference that failed",
-)
 def test_the_check_accepts_a_rejected_order_that_claims_what_failed(bench):
     """Found by the model."""
     bench.server.fault("failed")
