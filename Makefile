@@ -7,7 +7,7 @@ VENV14 := .venv-sqlalchemy14
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo airflow test test-sqlalchemy14 lint bench clean
+.PHONY: help install demo airflow test test-quick test-sqlalchemy14 lint bench clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,8 +29,11 @@ demo: install ## buy the sample manifest from a local eSIM Go, through Airflow, 
 airflow: install ## the same in a real Airflow with its UI: prints the URL and the password
 	@$(BIN)/python scripts/standalone.py
 
-test: install ## all tests
-	@$(BIN)/python -m pytest
+test: install ## all tests, on all cores (about ten minutes on two)
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+test-quick: install ## without the slow ones: no kills at random, no model, no airflow standalone
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m "not slow"
 
 test-sqlalchemy14: $(VENV14)/.installed ## the ledger's unit tests on SQLAlchemy 1.4, without Airflow
 	@PYTHONPATH=. $(VENV14)/bin/python -m pytest tests/unit/ledger

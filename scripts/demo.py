@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from local_airflow import BIN, ROOT, Home, migrate, sandbox
+from local_airflow import BIN, ROOT, Home, migrate, sandbox, stop_when_terminated
 
 from airflow_provider_esimgo.api import EsimGoClient
 from airflow_provider_esimgo.ledger.database import Database
@@ -25,6 +25,7 @@ _TASK = re.compile(r"\[DAG TEST\] starting task_id=(?P<task>\w+)")
 
 
 def main() -> int:
+    stop_when_terminated()
     started = time.monotonic()
     home = Home.at("demo")
     with sandbox(home, auto_lifecycle=4) as (url, key):

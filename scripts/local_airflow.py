@@ -75,6 +75,15 @@ class Home:
         }
 
 
+def stop_when_terminated() -> None:
+    """Let SIGTERM end a script as Ctrl-C does: what it started is stopped too."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+
+
 def free_port(preferred: int) -> int:
     """The preferred port if nobody listens there, else any other."""
     for port in (preferred, 0):

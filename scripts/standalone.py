@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import requests
-from local_airflow import BIN, ROOT, Home, free_port, migrate, sandbox
+from local_airflow import BIN, ROOT, Home, free_port, migrate, sandbox, stop_when_terminated
 
 READY_WITHIN = 180  # seconds; 17 to 50 were measured
 RUN_WITHIN = 300
@@ -24,6 +24,7 @@ def main() -> int:
     arguments.add_argument("--once", action="store_true", help="stop when the sample DAG has run")
     arguments.add_argument("--home", default="standalone", help="name of the folder under .airflow/")
     options = arguments.parse_args()
+    stop_when_terminated()
     home = Home.at(options.home)
     port = free_port(8080)
     with sandbox(home, auto_lifecycle=30) as (url, key):
@@ -59,6 +60,7 @@ def surroundings(home: Home, url: str, key: str, port: int) -> dict[str, str]:
     del environment["AIRFLOW_CONN_ESIMGO_DEFAULT"]  # a real connection, so that the UI shows it
     return {
         **environment,
+        "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",

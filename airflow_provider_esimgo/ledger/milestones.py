@@ -98,13 +98,13 @@ def follow_batch(client: EsimGoClient, ledger: Ledger, batch: Batch, milestone: 
     for unit in open_units:
         asked.setdefault(references[unit.order_key], []).append(unit.iccid or "")
     profiles = _profiles(client, asked)
-    reached: dict[int, Milestone] = {}
+    reached: list[tuple[Unit, Milestone]] = []
     for unit in open_units:
         found = _milestone(
             client, unit, profiles.get(unit.iccid or ""), references[unit.order_key], milestone
         )
         if found is not None and found is not unit.milestone:
-            reached[unit.key] = found
+            reached.append((unit, found))
     ledger.set_milestones(reached)
     return progress_of(ledger, batch)
 

@@ -28,8 +28,9 @@ log = logging.getLogger(__name__)
 
 #: Added to the learned clock skew on either side of a time window (design §6.3).
 _PAD = timedelta(seconds=60)
-#: How far the vendor's clock may be off after the skew was learned: the Date header has whole seconds.
-_DOUBT = timedelta(seconds=3)
+#: How far the time of the balance before the intent may be off: the skew is learned from whole seconds, and the
+#: balance is read before the pace is waited for.
+_DOUBT = timedelta(seconds=5)
 #: The first look back comes after this share of the settle time; each wait doubles.
 _FIRST_WAIT = 1 / 100
 

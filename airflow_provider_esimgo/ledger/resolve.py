@@ -51,6 +51,12 @@ def adopt(client: EsimGoClient, ledger: Ledger, order: Order, reference: str, *,
                 delete(strays).where(strays.c.account == order.account, strays.c.reference == reference)
             )
             ledger.move(connection, order, OrderState.PLACED, evidence=evidence, **values)
+            prices = {
+                line.item: line.price_per_unit
+                for line in found.bundle_lines
+                if line.price_per_unit is not None
+            }
+            ledger.set_prices(connection, order, prices)
     except IntegrityError:
         raise NothingSent(
             f"The vendor's order {reference} already belongs to another order of the ledger. Order {order.key} was "

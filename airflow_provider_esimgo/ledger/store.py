@@ -6,7 +6,7 @@ and appends the event in the same transaction. Nothing here talks to the vendor.
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from decimal import Decimal
 from typing import Any
@@ -248,11 +248,13 @@ class Ledger:
 
     def assign(self, connection: Connection, order: Order, iccids: Mapping[int, str]) -> None:
         """Record the eSIM each unit of a placed order is on (unit key to ICCID): the order is ASSIGNED."""
+        now = self.database.now(connection)
         connection.execute(
-            update(units).where(units.c.id == bindparam("unit")).values(iccid=bindparam("esim")),
+            update(units)
+            .where(units.c.id == bindparam("unit"))
+            .values(iccid=bindparam("esim"), milestone=Milestone.ASSIGNED.value, milestone_at=now),
             [{"unit": key, "esim": iccid} for key, iccid in iccids.items()],
         )
-        self._set_milestones(connection, dict.fromkeys(iccids, Milestone.ASSIGNED))
         self.move(connection, order, OrderState.ASSIGNED, evidence={"esims": len(iccids)})
 
     def requote(self, order: Order, due: Decimal, unit_prices: Mapping[str, Decimal]) -> None:
@@ -269,30 +271,35 @@ class Ledger:
             )
             if changed.rowcount != 1:
                 return  # it is being sent by another worker, at the price that worker expects
-            for bundle, price in unit_prices.items():
-                connection.execute(
-                    update(units)
-                    .where(units.c.order_key == order.key, units.c.bundle == bundle)
-                    .values(price=money_text(price))
-                )
+            self.set_prices(connection, order, unit_prices)
             evidence = {"was": money_text(order.due), "is": money_text(due)}
             self.record(order, "requoted", evidence, connection=connection)
 
-    def set_milestones(self, reached: Mapping[int, Milestone]) -> None:
-        """Record milestones: unit key to milestone."""
-        if not reached:
+    def set_prices(self, connection: Connection, order: Order, unit_prices: Mapping[str, Decimal]) -> None:
+        """Record what each unit of an order costs, by bundle."""
+        for bundle, price in unit_prices.items():
+            connection.execute(
+                update(units)
+                .where(units.c.order_key == order.key, units.c.bundle == bundle)
+                .values(price=money_text(price))
+            )
+
+    def set_milestones(self, reached: Iterable[tuple[Unit, Milestone]]) -> None:
+        """Record milestones of units that still stand where the caller saw them: two followers may look at once."""
+        steps = [
+            {"unit": unit.key, "was": unit.milestone and unit.milestone.value, "reached": milestone.value}
+            for unit, milestone in reached
+        ]
+        if not steps:
             return
         with self.database.write() as connection:
-            self._set_milestones(connection, reached)
-
-    def _set_milestones(self, connection: Connection, reached: Mapping[int, Milestone]) -> None:
-        now = self.database.now(connection)
-        connection.execute(
-            update(units)
-            .where(units.c.id == bindparam("unit"))
-            .values(milestone=bindparam("reached"), milestone_at=now),
-            [{"unit": key, "reached": milestone.value} for key, milestone in reached.items()],
-        )
+            now = self.database.now(connection)
+            connection.execute(
+                update(units)
+                .where(units.c.id == bindparam("unit"), units.c.milestone == bindparam("was"))
+                .values(milestone=bindparam("reached"), milestone_at=now),
+                steps,
+            )
 
     def add_stray(self, connection: Connection, order: Order, reference: str, kind: StrayKind) -> None:
         """Remember a vendor order, found beside one of ours, that no order of ours may adopt."""

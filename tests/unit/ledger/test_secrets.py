@@ -7,6 +7,7 @@ import re
 import pytest
 
 from airflow_provider_esimgo.ledger.errors import LedgerError
+from airflow_provider_esimgo.ledger.migrations import HEAD
 from airflow_provider_esimgo.ledger.milestones import follow_batch
 from airflow_provider_esimgo.ledger.records import Milestone
 
@@ -25,9 +26,8 @@ def no_amount_has_four_digits(bench):
 def leaks(bench):
     """Every secret the sandbox knows that is found in any column of any table of the ledger."""
     held = bench.dump()
-    numbers = set(
-        _DIGITS.findall(_NOT_A_PIN.sub(" ", held))
-    )  # a PIN has four digits: only a whole number is one
+    # a PIN has four digits: only a whole number is one, and the schema's version is none
+    numbers = set(_DIGITS.findall(_NOT_A_PIN.sub(" ", held))) - {HEAD}
     found = [bench.server.key] if bench.server.key in held else []
     for esim in bench.server.store.esims.values():
         found += [secret for secret in (esim.matching_id, esim.lpa) if secret in held]

@@ -180,10 +180,19 @@ def test_batch_ids_differ_by_case(bench, batch):
 
 
 def test_milestones_are_recorded(bench, batch):
+    bench.place(batch)
     unit = bench.ledger.units(batch)[0]
-    bench.ledger.set_milestones({})
-    bench.ledger.set_milestones({unit.key: Milestone.ACTIVE})
-    assert [one.milestone for one in bench.ledger.units(batch)[:2]] == [Milestone.ACTIVE, None]
+    bench.ledger.set_milestones([])
+    bench.ledger.set_milestones([(unit, Milestone.ACTIVE)])
+    assert [one.milestone for one in bench.ledger.units(batch)[:2]] == [Milestone.ACTIVE, Milestone.ASSIGNED]
+
+
+def test_a_slower_follower_does_not_take_a_milestone_back(bench, batch):
+    bench.place(batch)
+    unit = bench.ledger.units(batch)[0]
+    bench.ledger.set_milestones([(unit, Milestone.ACTIVE)])
+    bench.ledger.set_milestones([(unit, Milestone.INSTALLED)])
+    assert bench.ledger.units(batch)[0].milestone is Milestone.ACTIVE
 
 
 def test_history_is_told_by_order_by_batch_and_in_full(bench, batch, sending):
