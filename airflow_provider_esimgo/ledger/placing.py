@@ -205,14 +205,15 @@ class _Placing:
                 self._tell_progress(left)
             return None
         self.unsent += 1
-        if self.unsent >= self.policy.not_sent_attempts:
+        wait = max(answer.retry_after, self.policy.seconds_between_orders * self.unsent)
+        if self.unsent >= self.policy.not_sent_attempts or wait > self.patience:
             raise NothingSent(
                 f"Order {order.number} of batch {self.batch.batch_id!r} could not be sent, {self.unsent} times: "
                 f"{answer.message}. It never reached the vendor and nothing was charged for it. Check the network "
                 "and the connection's host, then run the task again: it goes on from here."
             )
         return Wait(
-            max(answer.retry_after, self.policy.seconds_between_orders * self.unsent),
+            wait,
             f"order {order.number} was not sent ({answer.message}); attempt {self.unsent + 1} of "
             f"{self.policy.not_sent_attempts} follows",
         )
