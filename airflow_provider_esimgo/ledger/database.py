@@ -4,7 +4,9 @@ Every write is one short transaction that commits or leaves no trace; no transac
 vendor is being called. Time comes from the database, so that all workers share one clock.
 """
 
-from collections.abc import Iterator
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, create_engine, event, select
 from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    NoSuchModuleError,
+    OperationalError,
+    SQLAlchemyError,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql.expression import ColumnElement
@@ -21,6 +29,7 @@ from airflow_provider_esimgo.ledger import migrations
 from airflow_provider_esimgo.ledger.errors import LedgerSchemaMismatch, LedgerUnavailable
 
 _SQLITE_BUSY_SECONDS = 60
+_LOCK_WAITS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 
 
 if TYPE_CHECKING:
@@ -182,6 +191,20 @@ def _is_operational(error: DBAPIError) -> bool:
     return code == _MAY_NOT or type(error).__name__ in {"OperationalError", "InternalError", "InterfaceError"}
 
 
+def _patiently(execute: Callable[[str], object], statement: str) -> None:
+    """Execute what changes nothing yet; SQLite answers some locks at once, without minding its timeout."""
+    for wait in _LOCK_WAITS:
+        try:
+            execute(statement)
+        except (sqlite3.OperationalError, OperationalError) as error:
+            if "locked" not in str(error):
+                raise
+            time.sleep(wait)
+        else:
+            return
+    execute(statement)
+
+
 #: Which driver is taken for a URL that names none: the first that is installed.
 _DRIVERS = {
     "postgresql": {"psycopg2": "psycopg2", "psycopg": "psycopg"},
@@ -223,7 +246,7 @@ def _sqlite_engine(url: URL) -> Engine:
     def _configure(dbapi_connection: Any, _record: Any) -> None:
         dbapi_connection.isolation_level = None  # BEGIN is ours, see below
         cursor = dbapi_connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
+        _patiently(cursor.execute, "PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")  # a committed intent survives a power cut
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.close()
@@ -232,6 +255,6 @@ def _sqlite_engine(url: URL) -> Engine:
     def _begin(connection: Connection) -> None:
         # IMMEDIATE takes the write lock at once: a reader that turns writer would fail instead of waiting
         write = connection.get_execution_options().get("esimgo_write", True)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+        _patiently(connection.exec_driver_sql, "BEGIN IMMEDIATE" if write else "BEGIN")
 
     return engine

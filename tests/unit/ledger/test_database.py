@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
+from airflow_provider_esimgo.ledger import database as database_module
 from airflow_provider_esimgo.ledger.database import Database
 from airflow_provider_esimgo.ledger.errors import (
     LedgerSchemaMismatch,
@@ -220,3 +221,31 @@ def test_several_processes_may_open_a_new_ledger_at_once(tmp_path):
     for process in running:
         out, err = process.communicate(timeout=60)
         assert (out, process.returncode) == ("done\n", 0), err
+
+
+def test_a_lock_that_sqlite_tells_at_once_is_waited_for(monkeypatch):
+    monkeypatch.setattr(database_module, "_LOCK_WAITS", (0, 0))
+    answers = [sqlite3.OperationalError("database is locked")] * 2
+
+    def execute(_statement):
+        if answers:
+            raise answers.pop()
+
+    database_module._patiently(execute, "BEGIN")
+    assert not answers
+    answers += [sqlite3.OperationalError("database is locked")] * 3
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        database_module._patiently(execute, "BEGIN")
+
+
+def test_any_other_error_of_sqlite_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(database_module, "_LOCK_WAITS", (0, 0))
+    tried = []
+
+    def execute(statement):
+        tried.append(statement)
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with pytest.raises(sqlite3.OperationalError, match="disk"):
+        database_module._patiently(execute, "BEGIN")
+    assert tried == ["BEGIN"]
