@@ -5,7 +5,7 @@ GET only. Details may lag behind an order by seconds; they are waited for, and n
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from airflow_provider_esimgo.api import EsimGoClient, InstallDetails
 from airflow_provider_esimgo.kit.entries import KitEntry, KitError
@@ -42,7 +42,7 @@ def collect_kit(
             f"{missing} of the {len(units)} units of batch {batch.batch_id!r} have no eSIM yet. Nothing was sent. "
             "Run EsimGoPlaceOrdersOperator for it to the end first."
         )
-    people = _people(batch, manifest)
+    people = _people(batch, units, manifest)
     references = [order.reference for order in ledger.orders(batch) if order.reference]
     details = _await_details(client, references, {unit.iccid for unit in units if unit.iccid}, sleep)
     entries = [_entry(unit, details[unit.iccid or ""], people) for unit in units]
@@ -99,12 +99,15 @@ def _bare_host(address: str) -> str:
     return address.strip().removeprefix("https://").removeprefix("http://").rstrip("/")
 
 
-def _people(batch: Batch, manifest: Manifest | None) -> dict[tuple[str, str], Row]:
+def _people(batch: Batch, units: Sequence[Unit], manifest: Manifest | None) -> dict[tuple[str, str], Row]:
     if manifest is None:
         return {}
-    if manifest.content_hash != batch.content_hash:
+    rows = {(row.recipient_ref, row.bundle): row for row in manifest.rows}
+    if any(
+        (unit.recipient_ref, unit.bundle) not in rows for unit in units
+    ):  # more rows may have been put aside
         raise KitError(
             f"The manifest {manifest.name!r} is not the one that batch {batch.batch_id!r} was planned from. The kit "
             "was not written. Give the same file, or none for a kit without names."
         )
-    return {(row.recipient_ref, row.bundle): row for row in manifest.rows}
+    return rows

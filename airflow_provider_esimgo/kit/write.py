@@ -55,14 +55,13 @@ def write_kit(folder: Any, entries: Sequence[KitEntry], vendor_zips: Mapping[str
     qr = folder / "qr"
     vendor = folder / "vendor"
     for place in (folder, qr, vendor):
-        place.mkdir(parents=True, exist_ok=True)
-        _restrict(place, 0o700)
+        private_folder(place)
     for entry in entries:
-        _write(qr / f"{entry.qr_name}.png", render_png(entry.activation_code))
+        write_file(qr / f"{entry.qr_name}.png", render_png(entry.activation_code))
     for name, archive in vendor_zips.items():
-        _write(vendor / name, archive)
+        write_file(vendor / name, archive)
     index = folder / "index.csv"
-    _write(index, index_csv(entries).encode())  # last: where there is an index, there is the rest
+    write_file(index, index_csv(entries).encode())  # last: where there is an index, there is the rest
     return KitFiles(str(folder), str(index), len(entries), len(vendor_zips))
 
 
@@ -98,17 +97,25 @@ def _cell(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def _write(path: Any, content: bytes) -> None:
+def private_folder(path: Any) -> None:
+    """Make a folder, with its parents; a local one is its owner's alone."""
+    path.mkdir(parents=True, exist_ok=True)
+    _restrict(path, 0o700)
+
+
+def write_file(path: Any, content: bytes | Iterable[bytes]) -> None:
+    """Write a whole file or none; a local one is its owner's alone."""
+    parts = (content,) if isinstance(content, bytes) else content
     if _is_local(path):
         local = Path(_local(path))
         temporary = local.with_name(f".{local.name}.part")
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            file.writelines(parts)
         temporary.replace(local)
     else:  # object stores show an object only when it is whole
         with path.open("wb") as file:
-            file.write(content)
+            file.writelines(parts)
 
 
 def _restrict(path: Any, mode: int) -> None:

@@ -7,6 +7,8 @@ never changed; one that was not may be priced again.
 import hashlib
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -17,23 +19,30 @@ from sqlalchemy.exc import IntegrityError
 from airflow_provider_esimgo.api import EsimGoClient, OrderLine, OrderRequest
 from airflow_provider_esimgo.ledger.errors import BatchConflict, PlanRefused
 from airflow_provider_esimgo.ledger.policy import Mode, PurchasePolicy
-from airflow_provider_esimgo.ledger.records import Batch, lines_to_json
-from airflow_provider_esimgo.ledger.schema import batches, events, orders, strays, units
+from airflow_provider_esimgo.ledger.records import Batch, Choice, lines_to_json
+from airflow_provider_esimgo.ledger.rows import find_repeats, find_top_up_faults
+from airflow_provider_esimgo.ledger.schema import approvals, batches, events, orders, strays, units
 from airflow_provider_esimgo.ledger.states import OrderState
 from airflow_provider_esimgo.ledger.store import Ledger
 from airflow_provider_esimgo.manifest import (
     DraftLine,
     Manifest,
+    ManifestError,
     Plan,
     Quote,
+    Severity,
     Shape,
     expand_units,
     pack_orders,
     price_plan,
 )
+from airflow_provider_esimgo.manifest.card import CostCard, build_card
 from airflow_provider_esimgo.manifest.hashing import money_text
+from airflow_provider_esimgo.manifest.limits import Limits
 
 log = logging.getLogger(__name__)
+
+PLAN_VALID_FOR = timedelta(hours=24)
 
 
 def plan_batch(
@@ -46,7 +55,11 @@ def plan_batch(
     policy: PurchasePolicy,
     currency: str | None = None,
     max_total: Decimal | None = None,
+    limits: Limits | None = None,
     allow_repeat: bool = False,
+    client_name: str | None = None,
+    put_aside: int = 0,
+    plan_valid_for: timedelta | None = PLAN_VALID_FOR,
 ) -> Batch:
     """Price a manifest and store it as a batch; buys nothing.
 
@@ -55,28 +68,75 @@ def plan_batch(
         batch_id: the batch's name; None derives one from the content.
         currency: the currency the connection expects; None accepts the account's.
         max_total: refuse a plan that costs more.
-        allow_repeat: accept content that another batch already holds.
+        limits: control totals and budgets that the plan must keep to.
+        allow_repeat: accept content that another batch already holds, and rows that another one bought.
+        client_name: for whom it is bought, on the cost card.
+        put_aside: how many faulty rows of the file are not in the manifest, on the cost card.
+        plan_valid_for: how long the plan may wait to be begun; None is without end.
 
     Raises:
+        ManifestError: rows were bought before, or top up an eSIM that cannot take the bundle; all of them.
+        LimitError: the plan breaks a limit.
         PlanRefused: the vendor's price, the balance or a cap forbids it.
         BatchConflict: the id or the content is taken.
         ApiError: the vendor refused or could not be asked.
     """
+    batch_id = batch_id or f"batch-{manifest.content_hash[:12]}"
+    existing = ledger.find_batch(account, batch_id)
+    unsent = existing is None or not any(order.attempt for order in ledger.orders(existing))
+    if unsent:  # what is being bought stays as it was planned
+        policy.require(Mode.VALIDATE)
+        manifest = check_rows(
+            client, ledger, manifest, account=account, batch_id=batch_id, allow_repeat=allow_repeat
+        )
     drafts = pack_orders(expand_units(manifest), max_units_per_order=policy.max_units_per_order)
     quotes = quote_shapes(client, (draft.shape for draft in drafts), policy)
     plan = price_plan(
         account=account,
-        batch_id=batch_id or f"batch-{manifest.content_hash[:12]}",
+        batch_id=batch_id,
         drafts=drafts,
         quotes=quotes,
     )
-    existing = ledger.find_batch(account, plan.batch_id)
-    if existing is None or not any(order.attempt for order in ledger.orders(existing)):
-        check_money(client, plan, policy=policy, currency=currency, max_total=max_total)
+    balance = None
+    if unsent:
+        if limits is not None:
+            limits.check(plan)
+        balance = check_money(client, plan, policy=policy, currency=currency, max_total=max_total)
+    card = build_card(
+        plan,
+        manifest,
+        client=client_name,
+        balance=balance,
+        seconds_between_orders=policy.seconds_between_orders,
+        put_aside=put_aside,
+    )
     ledger.ensure_account(account, plan.currency)
     return store_plan(
-        ledger, plan, manifest=manifest.name, row_count=manifest.row_count, allow_repeat=allow_repeat
+        ledger,
+        plan,
+        manifest=manifest.name,
+        row_count=manifest.row_count,
+        allow_repeat=allow_repeat,
+        valid_for=plan_valid_for,
+        card=card,
     )
+
+
+def check_rows(
+    client: EsimGoClient,
+    ledger: Ledger,
+    manifest: Manifest,
+    *,
+    account: str,
+    batch_id: str,
+    allow_repeat: bool = False,
+) -> Manifest:
+    """The manifest, with warnings about what ledger and vendor know of its rows; ManifestError for errors."""
+    faults = find_repeats(ledger, manifest, account=account, batch_id=batch_id, allow_repeat=allow_repeat)
+    faults += find_top_up_faults(client, manifest)
+    if any(fault.severity is Severity.ERROR for fault in faults):
+        raise ManifestError(faults, manifest.name)
+    return replace(manifest, warnings=(*manifest.warnings, *faults)) if faults else manifest
 
 
 def quote_shapes(client: EsimGoClient, shapes: Iterable[Shape], policy: PurchasePolicy) -> dict[Shape, Quote]:
@@ -120,8 +180,8 @@ def check_money(
     policy: PurchasePolicy,
     currency: str | None = None,
     max_total: Decimal | None = None,
-) -> None:
-    """Refuse a plan that the caps, the currency or the balance do not allow."""
+) -> Decimal | None:
+    """Refuse a plan that the caps, the currency or the balance do not allow; tells the balance."""
     organisation = client.get_organisation()
     told = f"Batch {plan.batch_id!r} costs {plan.total:,.2f} {plan.currency} for {plan.unit_count} units"
     if currency is not None and plan.currency != currency:
@@ -148,44 +208,82 @@ def check_money(
             + (f" of which {policy.reserve:,.2f} is the reserve" if policy.reserve else "")
             + f". Nothing was sent. Top up at least {plan.total + policy.reserve - balance:,.2f} {plan.currency}."
         )
+    return balance
 
 
 def store_plan(
-    ledger: Ledger, plan: Plan, *, manifest: str, row_count: int, allow_repeat: bool = False
+    ledger: Ledger,
+    plan: Plan,
+    *,
+    manifest: str,
+    row_count: int,
+    allow_repeat: bool = False,
+    valid_for: timedelta | None = PLAN_VALID_FOR,
+    card: CostCard | None = None,
 ) -> Batch:
     """Freeze a plan as a batch with its orders and units.
 
     The same content under the same id again is the same batch: while none of its orders has been sent its
-    prices are brought up to date, afterwards it stays as it is.
+    prices are brought up to date and its term begins anew, afterwards it stays as it is.
 
     Raises:
         BatchConflict: the id holds another content, or another id holds this content.
     """
+    freshness = _Freshness(valid_for, card)
     try:
-        return _store(ledger, plan, manifest, row_count, allow_repeat)
+        return _store(ledger, plan, manifest, row_count, allow_repeat, freshness)
     except IntegrityError:  # another worker stored the same batch or content a moment ago: look again
-        return _store(ledger, plan, manifest, row_count, allow_repeat)
+        return _store(ledger, plan, manifest, row_count, allow_repeat, freshness)
 
 
-def _store(ledger: Ledger, plan: Plan, manifest: str, row_count: int, allow_repeat: bool) -> Batch:
+@dataclass(frozen=True)
+class _Freshness:
+    """What is renewed each time that a plan is checked again before it is begun."""
+
+    valid_for: timedelta | None
+    card: CostCard | None
+
+    def values(self, now: int) -> dict[str, object]:
+        return {
+            "valid_until": None
+            if self.valid_for is None
+            else now + self.valid_for // timedelta(milliseconds=1),
+            "card": None if self.card is None else self.card.to_json(),
+        }
+
+
+def _store(
+    ledger: Ledger, plan: Plan, manifest: str, row_count: int, allow_repeat: bool, freshness: _Freshness
+) -> Batch:
     with ledger.database.write() as connection:
         existing = ledger.read_batch(connection, plan.account, plan.batch_id)
+        now = ledger.database.now(connection)
+        fresh = freshness.values(now)
         values = {
             "plan_hash": plan.plan_hash,
             "currency": plan.currency,
             "total": money_text(plan.total),
             "order_count": plan.order_count,
-            "planned_at": ledger.database.now(connection),
+            "planned_at": now,
         }
         if existing is None:
             if not allow_repeat:
                 _refuse_repeat(connection, plan)
-            key = _insert_batch(connection, plan, values, manifest, row_count, allow_repeat)
+            key = _insert_batch(connection, plan, {**values, **fresh}, manifest, row_count, allow_repeat)
         else:
             _refuse_other_content(existing, plan, row_count)
-            if existing.plan_hash == plan.plan_hash or not _discard_orders(connection, existing):
+            if begun(connection, existing):
                 return existing
-            connection.execute(update(batches).where(batches.c.id == existing.key).values(values))
+            _end_approvals(ledger, connection, existing, now)
+            changed = existing.plan_hash != plan.plan_hash
+            if changed:
+                _discard_orders(connection, existing)
+                fresh |= values
+            connection.execute(update(batches).where(batches.c.id == existing.key).values(fresh))
+            if not changed:
+                renewed = ledger.read_batch(connection, plan.account, plan.batch_id)
+                assert renewed is not None
+                return renewed
             key = existing.key
         _insert_orders(connection, key, plan)
         evidence = {
@@ -255,10 +353,31 @@ def _insert_batch(
     return _key(result)
 
 
-def _discard_orders(connection: Connection, batch: Batch) -> bool:
-    """Delete the batch's orders if none was ever touched; tells whether it did. The DELETE itself is the guard."""
-    if _begun(connection, batch):
-        return False
+def _end_approvals(ledger: Ledger, connection: Connection, batch: Batch, now: int) -> None:
+    """A plan that expired starts over: whoever approved it before is asked again."""
+    approved = select(approvals.c.id).where(
+        approvals.c.batch_key == batch.key, approvals.c.choice == Choice.APPROVED.value
+    )
+    if not batch.expired(now) or connection.execute(approved.limit(1)).first() is None:
+        return
+    connection.execute(
+        insert(approvals).values(
+            account=batch.account,
+            batch_key=batch.key,
+            request=f"lapsed at {now}",
+            plan_hash=batch.plan_hash,
+            asked_at=now,
+            choice=Choice.LAPSED.value,
+            at=now,
+            note=f"the plan was valid until {batch.expires:%Y-%m-%d %H:%M} UTC",
+        )
+    )
+    evidence = {"plan_hash": batch.plan_hash, "valid_until": batch.valid_until}
+    ledger.append(connection, batch.account, "lapsed", batch_key=batch.key, evidence=evidence)
+
+
+def _discard_orders(connection: Connection, batch: Batch) -> None:
+    """Delete the orders of a batch of which none was ever touched. The DELETE itself is the guard."""
     untouched = (orders.c.state == OrderState.PLANNED.value) & (orders.c.attempt == 0)
     connection.execute(delete(units).where(units.c.batch_key == batch.key))
     deleted = connection.execute(delete(orders).where(orders.c.batch_key == batch.key, untouched))
@@ -267,10 +386,9 @@ def _discard_orders(connection: Connection, batch: Batch) -> bool:
             f"Batch {batch.batch_id!r} began to be bought while its plan was being renewed. This call sent "
             "nothing and changed nothing. Run it again: the batch keeps the plan it is bought under."
         )
-    return True
 
 
-def _begun(connection: Connection, batch: Batch) -> bool:
+def begun(connection: Connection, batch: Batch) -> bool:
     """Whether anything ever happened to an order of the batch: sent, or held for a person and given back."""
     happened = (
         select(events.c.id).where(events.c.batch_key == batch.key, events.c.kind == "transition").limit(1),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from airflow_provider_esimgo.manifest.faults import Fault, Severity
@@ -52,8 +52,8 @@ def known_column(cell: str) -> str | None:
     return _BY_PLAIN_NAME.get(_plain(cell))
 
 
-def recognise_columns(header: Sequence[str]) -> Columns:
-    """Read a header: every column's meaning, and every fault at once."""
+def recognise_columns(header: Sequence[str], *, without: Collection[str] = ()) -> Columns:
+    """Read a header: every column's meaning, and every fault at once; it may do `without` some columns."""
     known: dict[str, int] = {}
     extra: dict[str, int] = {}
     nameless: list[int] = []
@@ -75,7 +75,7 @@ def recognise_columns(header: Sequence[str]) -> Columns:
             extra[own] = position
     faults = [
         *(_duplicate(position, meaning) for position, meaning in repeated),
-        *_missing(known, len(header)),
+        *_missing({*known, *without}, known, len(header)),
         *_lookalikes(known, extra),
     ]
     return Columns(known, extra, tuple(nameless), tuple(faults), tuple(notes))
@@ -94,8 +94,8 @@ def _duplicate(position: int, meaning: str | None) -> Fault:
     )
 
 
-def _missing(known: dict[str, int], width: int) -> list[Fault]:
-    absent = [name for name in REQUIRED_COLUMNS if name not in known]
+def _missing(had: Collection[str], known: dict[str, int], width: int) -> list[Fault]:
+    absent = [name for name in REQUIRED_COLUMNS if name not in had]
     found = ", ".join(known) or "none of the known columns"
     return [
         Fault(

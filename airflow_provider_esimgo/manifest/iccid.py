@@ -14,13 +14,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from airflow_provider_esimgo.manifest.faults import Fault, Severity, shown
-from airflow_provider_esimgo.manifest.sheet import Sheet, faults_where, first_rows
+from airflow_provider_esimgo.manifest.faults import Finding, Severity
+from airflow_provider_esimgo.manifest.sheet import Sheet, faults_where, first_rows, matching
 
 SHORTEST, LONGEST = 18, 20
 SHEET_DIGITS = 15  # what a spreadsheet cell keeps of a number
 FROM_SOURCE = "take the ICCID from its source again, with the column set to text"
 
+_DIGITS = re.compile("[0-9]+")
 # Most telling first; each is (code, pattern of the whole value, message, cure).
 _GAP = "\\s\\-\u00a0\u200b\ufeff"
 DAMAGE: tuple[tuple[str, re.Pattern[str], str, str], ...] = (
@@ -45,14 +46,14 @@ DAMAGE: tuple[tuple[str, re.Pattern[str], str, str], ...] = (
 )
 
 
-def check_iccid(sheet: Sheet) -> Iterator[Fault]:
+def check_iccid(sheet: Sheet) -> Iterator[Finding]:
     values = sheet.column("iccid")
     unexplained = values != ""
     for code, pattern, message, cure in DAMAGE:
-        found = unexplained & values.str.fullmatch(pattern)
+        found = unexplained & matching(values, pattern.fullmatch)
         yield from faults_where(found, sheet, "iccid", code=code, message=message, cure=cure)
         unexplained &= ~found
-    digits = values.str.fullmatch("[0-9]+")
+    digits = matching(values, _DIGITS.fullmatch)
     yield from faults_where(
         unexplained & ~digits,
         sheet,
@@ -93,20 +94,20 @@ def check_iccid(sheet: Sheet) -> Iterator[Fault]:
     )
 
 
-def check_duplicate_iccids(sheet: Sheet) -> Iterator[Fault]:
+def check_duplicate_iccids(sheet: Sheet) -> Iterator[Finding]:
     keys = pd.DataFrame({"iccid": sheet.column("iccid"), "bundle": sheet.column("bundle")})
     first = first_rows(keys[(keys["iccid"] != "") & (keys["bundle"] != "")])
-    for row, earlier in zip(first.index.tolist(), first.tolist(), strict=True):
-        if row != earlier:
-            yield Fault(
-                "duplicate_iccid",
-                Severity.ERROR,
-                row,
-                "iccid",
-                shown("iccid", str(keys.at[row, "iccid"])),
-                f"row {earlier} already puts this bundle on this eSIM",
-                "remove one of the rows",
-            )
+    earlier = {
+        row: before for row, before in zip(first.index.tolist(), first.tolist(), strict=True) if row != before
+    }
+    yield from faults_where(
+        pd.Series(np.isin(keys.index, list(earlier)), index=keys.index),
+        sheet,
+        "iccid",
+        code="duplicate_iccid",
+        message=[f"row {before} already puts this bundle on this eSIM" for before in earlier.values()],
+        cure="remove one of the rows",
+    )
 
 
 def luhn_valid(iccids: list[str]) -> npt.NDArray[np.bool_]:

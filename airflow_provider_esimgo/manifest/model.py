@@ -6,7 +6,7 @@ and out of every repr. Everything here is immutable; a changed order is another 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -51,7 +51,7 @@ class Manifest:
     name: str
     rows: tuple[Row, ...] = field(repr=False)
     blank_rows: int
-    warnings: tuple[Fault, ...] = field(repr=False)
+    warnings: Sequence[Fault] = field(repr=False)
     notes: tuple[str, ...]
     extra_columns: tuple[str, ...]
     content_hash: str

@@ -1,58 +1,89 @@
-"""CSV to a manifest, or to every fault in it at once.
+"""A file to a manifest, or to every fault in it at once.
 
-A file with an error yields no rows at all: half a manifest would buy half a batch. Warnings travel on the
-manifest; so do notes of what was forgiven in reading it.
+A row with an error is never bought. Unless asked otherwise neither is any other row of its file: half a
+manifest would buy half a batch. Warnings travel on the manifest; so do notes of what was forgiven.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import BinaryIO
 
 import pandas as pd
 
-from airflow_provider_esimgo.manifest.checks import parse_day, run_checks
+from airflow_provider_esimgo.manifest.checks import run_checks
 from airflow_provider_esimgo.manifest.columns import Columns, recognise_columns
-from airflow_provider_esimgo.manifest.faults import Fault, ManifestError, Severity
-from airflow_provider_esimgo.manifest.hashing import content_hash
-from airflow_provider_esimgo.manifest.model import Manifest, Row
-from airflow_provider_esimgo.manifest.sheet import Sheet
-from airflow_provider_esimgo.manifest.structure import Table, UnreadableError, decode, read_table
+from airflow_provider_esimgo.manifest.encoding import decode
+from airflow_provider_esimgo.manifest.faults import Fault, Faults, Severity, UnreadableError
+from airflow_provider_esimgo.manifest.inspection import Inspection, OnFaults
+from airflow_provider_esimgo.manifest.model import Manifest
+from airflow_provider_esimgo.manifest.sheet import BundleFacts, Sheet
+from airflow_provider_esimgo.manifest.structure import Table, read_table
+from airflow_provider_esimgo.manifest.workbook import is_workbook, read_workbook
+
+Bundles = Collection[str] | Mapping[str, BundleFacts]
 
 
 def read_manifest(
-    file: BinaryIO, *, name: str = "manifest", bundles: Collection[str] | None = None
+    file: BinaryIO,
+    *,
+    name: str = "manifest",
+    bundles: Bundles | None = None,
+    default_bundle: str | None = None,
+    on_faults: OnFaults = OnFaults.FAIL,
 ) -> Manifest:
-    """Read and check a manifest; with `bundles`, the catalogue's names, bundle names are checked too.
+    """Read and check a manifest.
 
-    Raises ManifestError with all faults if there is an error among them.
+    Args:
+        file: opened in binary mode.
+        name: what to call it in messages.
+        bundles: the catalogue's names, or its facts by name: then bundle names, and countries, are checked too.
+        default_bundle: what rows that name no bundle ask for; the column may then be left out.
+        on_faults: what to do about rows with errors.
+
+    Raises:
+        ManifestError: with all faults, if there is an error among them.
     """
+    inspection = inspect_manifest(file, name=name, bundles=bundles, default_bundle=default_bundle)
+    return inspection.manifest(on_faults)
+
+
+def inspect_manifest(
+    file: BinaryIO,
+    *,
+    name: str = "manifest",
+    bundles: Bundles | None = None,
+    default_bundle: str | None = None,
+) -> Inspection:
+    """Read and check a manifest, and keep all that was found. Never raises for what is in the file."""
     data = file.read()
     if not isinstance(data, bytes):
         raise TypeError("open the manifest in binary mode ('rb')")
     try:
-        table = read_table(decode(data))
+        if is_workbook(data):
+            table = read_workbook(data)
+        else:
+            text, notes = decode(data)
+            table = read_table(text, notes)
     except UnreadableError as error:
-        raise ManifestError([error.fault], name) from None
-    columns = recognise_columns(table.header)
-    sheet, notes = _sheet(table, columns, bundles)
-    faults = [*columns.faults, *_nameless(table, columns), *table.faults, *run_checks(sheet)]
-    if any(fault.severity is Severity.ERROR for fault in faults):
-        raise ManifestError(faults, name)
-    rows = tuple(_rows(sheet))
-    return Manifest(
-        name=name,
-        rows=rows,
-        blank_rows=table.blank_rows,
-        warnings=tuple(faults),
-        notes=(*table.notes, *columns.notes, *notes),
+        return Inspection(name, Faults([error.fault]))
+    columns = recognise_columns(table.header, without=("bundle",) if default_bundle else ())
+    sheet, forgiven = _sheet(table, columns, bundles, default_bundle)
+    parts = [*columns.faults, *_nameless(table, columns), *table.faults, *run_checks(sheet)]
+    return Inspection(
+        name,
+        Faults(parts),
+        notes=(*table.notes, *columns.notes, *forgiven),
+        table=table,
+        sheet=sheet,
         extra_columns=tuple(columns.extra),
-        content_hash=content_hash(rows),
     )
 
 
-def _sheet(table: Table, columns: Columns, bundles: Collection[str] | None) -> tuple[Sheet, tuple[str, ...]]:
-    """The known columns by name, without spaces around their values, and a note if there were any.
+def _sheet(
+    table: Table, columns: Columns, bundles: Bundles | None, default_bundle: str | None
+) -> tuple[Sheet, tuple[str, ...]]:
+    """The known columns by name, without spaces around their values, and notes of what was assumed.
 
     Spaces around an ICCID stay: they are evidence of what has been done to it.
     """
@@ -64,8 +95,19 @@ def _sheet(table: Table, columns: Columns, bundles: Collection[str] | None) -> t
         trimmed += int((clean != raw).sum())
         cells[column] = clean
     extra = table.cells[list(columns.extra.values())].set_axis(list(columns.extra), axis=1)
-    notes = (f"spaces around {trimmed} values were removed",) if trimmed else ()
-    return Sheet(cells, None if bundles is None else frozenset(bundles), extra), notes
+    notes = [f"spaces around {trimmed} values were removed"] if trimmed else []
+    if default_bundle:
+        named = cells.get("bundle", pd.Series("", index=cells.index))
+        cells["bundle"] = named.mask(named == "", default_bundle)
+        if count := int((named == "").sum()):
+            notes.append(f"{count} rows name no bundle and get {default_bundle}")
+    return Sheet(cells, _facts(bundles), extra), tuple(notes)
+
+
+def _facts(bundles: Bundles | None) -> Mapping[str, BundleFacts] | None:
+    if bundles is None or isinstance(bundles, Mapping):
+        return bundles
+    return {name: BundleFacts(name) for name in bundles}
 
 
 def _nameless(table: Table, columns: Columns) -> Iterator[Fault]:
@@ -81,28 +123,3 @@ def _nameless(table: Table, columns: Columns) -> Iterator[Fault]:
                 f"column {position + 1} has values but no name in the header",
                 "name it, or remove the column",
             )
-
-
-def _rows(sheet: Sheet) -> Iterator[Row]:
-    texts = {
-        column: sheet.column(column).tolist()
-        for column in ("recipient_ref", "bundle", "quantity", "iccid", "cost_centre", "name", "email")
-    }
-    countries = sheet.column("country").str.upper().tolist()
-    given_days = sheet.column("install_by")
-    days = {value: parse_day(value) for value in given_days.drop_duplicates()}
-    extras = [] if sheet.extra is None else sheet.extra.to_dict("records")
-    for at, (number, day) in enumerate(zip(sheet.cells.index, given_days, strict=True)):
-        yield Row(
-            number=int(number),
-            recipient_ref=texts["recipient_ref"][at],
-            bundle=texts["bundle"][at],
-            quantity=int(texts["quantity"][at] or 1),
-            iccid=texts["iccid"][at] or None,
-            cost_centre=texts["cost_centre"][at] or None,
-            country=countries[at] or None,
-            install_by=days[day],
-            name=texts["name"][at] or None,
-            email=texts["email"][at] or None,
-            extra={str(key): value for key, value in extras[at].items()} if extras else {},
-        )

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from airflow_provider_esimgo.manifest.faults import Fault, Severity, shown
+from airflow_provider_esimgo.manifest.faults import Fault, Finding, Severity
+
+
+@dataclass(frozen=True)
+class BundleFacts:
+    """What the checks know of a catalogue bundle. No `countries` means that its coverage is not known."""
+
+    name: str
+    countries: frozenset[str] = frozenset()  # ISO 2, roaming included
 
 
 @dataclass(frozen=True)
@@ -15,8 +26,8 @@ class Sheet:
     """Text cells by known column name, indexed by spreadsheet row."""
 
     cells: pd.DataFrame
-    bundles: frozenset[str] | None = None  # the catalogue's names; None: do not check them
-    extra: pd.DataFrame | None = None
+    bundles: Mapping[str, BundleFacts] | None = None  # the catalogue by name; None: do not check them
+    extra: pd.DataFrame | None = field(default=None, repr=False)
 
     def column(self, name: str) -> pd.Series[str]:
         """A column, or blanks where the file has no such column."""
@@ -24,24 +35,39 @@ class Sheet:
             return self.cells[name]
         return pd.Series("", index=self.cells.index, dtype=object)
 
+    def without(self, rows: npt.NDArray[np.int64]) -> Sheet:
+        """The other rows."""
+        stays = ~np.isin(self.cells.index, rows)
+        return Sheet(self.cells[stays], self.bundles, None if self.extra is None else self.extra[stays])
 
-Check = Callable[[Sheet], Iterable[Fault]]
+
+Check = Callable[[Sheet], Iterable[Finding | Fault]]
+
+
+def matching(values: pd.Series[str], test: Callable[[str], re.Match[str] | None]) -> pd.Series[bool]:
+    """Which values the pattern's method fits; each distinct value is looked at once."""
+    codes, distinct = pd.factorize(values.to_numpy())
+    fits = np.fromiter((test(value) is not None for value in distinct), dtype=bool, count=len(distinct))
+    marks = fits[codes] if len(distinct) else np.zeros(0, dtype=bool)
+    return pd.Series(marks, index=values.index, dtype=bool)
 
 
 def faults_where(
     where: pd.Series[bool],
     sheet: Sheet,
-    column: str,
+    column: str | None,
     *,
     code: str,
-    message: str,
-    cure: str,
+    message: str | Sequence[str],
+    cure: str | Sequence[str],
     severity: Severity = Severity.ERROR,
-) -> Iterator[Fault]:
-    """The same fault for every row that is marked."""
-    marked = sheet.column(column)[where]
-    for row, value in zip(marked.index, marked, strict=True):
-        yield Fault(code, severity, int(row), column, shown(column, value), message, cure)
+) -> Iterable[Finding]:
+    """The same fault for every row that is marked; nothing where none is."""
+    rows = sheet.cells.index.to_numpy()[where.to_numpy(dtype=bool)]
+    if not len(rows):
+        return ()
+    values = None if column is None else sheet.column(column)[where].tolist()
+    return (Finding(code, severity, column, rows.astype(np.int64), values, message, cure),)
 
 
 def first_rows(keys: pd.DataFrame) -> pd.Series[int]:
