@@ -12,8 +12,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from sqlalchemy.engine import Connection
+
 from airflow_provider_esimgo.api import EsimGoClient
 from airflow_provider_esimgo.api.errors import ApiError
+from airflow_provider_esimgo.ledger.approval import refuse_unless_leave
 from airflow_provider_esimgo.ledger.errors import (
     NothingSent,
     OrderInReview,
@@ -60,6 +63,7 @@ def place_batch(
     policy: PurchasePolicy,
     *,
     canary: bool = False,
+    require_approval: bool = False,
     patience: float = 30.0,
     on_step: OnStep = ignore_step,
     sleep: Sleep = time.sleep,
@@ -68,6 +72,7 @@ def place_batch(
 
     Args:
         canary: buy one order first, and go on only when all its eSIMs can be installed.
+        require_approval: send nothing unless exactly this plan is approved in the ledger.
         patience: the longest wait, in seconds, that is slept through instead of handed back.
 
     Returns:
@@ -76,7 +81,7 @@ def place_batch(
     Raises:
         NothingSent, MoneyAtStake: see `ledger.errors`; the message says what to do.
     """
-    return _Placing(client, ledger, batch, policy, canary, patience, on_step, sleep).run()
+    return _Placing(client, ledger, batch, policy, canary, require_approval, patience, on_step, sleep).run()
 
 
 @dataclass
@@ -86,6 +91,7 @@ class _Placing:
     batch: Batch
     policy: PurchasePolicy
     canary: bool
+    require_approval: bool
     patience: float
     on_step: OnStep
     sleep: Sleep
@@ -97,9 +103,10 @@ class _Placing:
 
     def run(self) -> Wait | None:
         self._refuse_to_go_on(self.ledger.tally(self.batch))
-        self._check_prices(
-            [order for order in self.ledger.orders(self.batch) if order.state is OrderState.PLANNED]
-        )
+        planned = [order for order in self.ledger.orders(self.batch) if order.state is OrderState.PLANNED]
+        if planned:
+            self._refuse_without_leave()
+        self._check_prices(planned)
         while True:
             states = self.ledger.tally(self.batch)
             self._refuse_to_go_on(states)
@@ -169,9 +176,10 @@ class _Placing:
             if resolved.look_again_in is not None:
                 return Wait(resolved.look_again_in, _doubts(resolved.resolutions))
             self.on_step(Step.RESOLVED)
-            self._refuse_another_plan()
             states = self.ledger.tally(self.batch)
             self._refuse_to_go_on(states)
+            if states[OrderState.PLANNED]:
+                self._refuse_without_leave()
             if not self.looked_for_strangers:
                 self._hold_strangers()
                 self.looked_for_strangers = True
@@ -180,23 +188,27 @@ class _Placing:
             if order is None:
                 return None
             answer = buy_order(
-                self.client, self.ledger, lease, order, self.policy, on_step=self.on_step, sleep=self.sleep
+                self.client,
+                self.ledger,
+                lease,
+                order,
+                self.policy,
+                leave=self._ask_leave,
+                on_step=self.on_step,
+                sleep=self.sleep,
             )
             self.lease_waits = 0.0
             return self._after(order, answer, left=states[OrderState.PLANNED] - 1)
         finally:
             lease.release()
 
-    def _refuse_another_plan(self) -> None:
-        """What was checked and approved is the plan that this call began with."""
-        stored = self.ledger.batch(self.batch.account, self.batch.batch_id)
-        if stored.plan_hash != self.batch.plan_hash:
-            raise PlanRefused(
-                f"Batch {self.batch.batch_id!r} was planned anew while this call waited to buy it (plan "
-                f"{self.batch.plan_hash[:12]}, now {stored.plan_hash[:12]} for {stored.total:,.2f} "
-                f"{stored.currency}). Nothing was sent. Have the new plan approved where that is asked for, and "
-                "run the task again."
-            )
+    def _refuse_without_leave(self) -> None:
+        """What was checked and approved is the plan that this call began with, and its time is not over."""
+        with self.ledger.database.read() as connection:
+            self._ask_leave(connection)
+
+    def _ask_leave(self, connection: Connection) -> None:
+        refuse_unless_leave(self.ledger, connection, self.batch, require_approval=self.require_approval)
 
     def _after(self, order: Order, answer: Answer, *, left: int) -> Wait | None:
         if answer.state is not OrderState.PLANNED:

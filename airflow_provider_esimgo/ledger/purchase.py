@@ -69,10 +69,14 @@ def buy_order(
     order: Order,
     policy: PurchasePolicy,
     *,
+    leave: Callable[[Connection], None] = lambda _: None,
     on_step: OnStep = ignore_step,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Answer:
     """Send one planned order and record what came of it. The caller holds the lease.
+
+    Args:
+        leave: raises `PlanRefused` unless the order may be sent; asked in the transaction of the intent.
 
     Returns:
         What came of it: PLACED, REJECTED, UNKNOWN, or PLANNED where it provably was not sent.
@@ -89,7 +93,7 @@ def buy_order(
     while (wait := lease.until_next_order()) > 0:
         sleep(wait)
     on_step(Step.PACED)
-    sent = _commit_intent(ledger, lease, order, policy, balance, on_step)
+    sent = _commit_intent(ledger, lease, order, policy, balance, leave, on_step)
     on_step(Step.INTENT_COMMITTED)
     if (sent.request, sent.due) != (order.request, order.due):
         _take_back(ledger, sent, "it was quoted or planned anew at this moment")
@@ -127,6 +131,7 @@ def _commit_intent(
     order: Order,
     policy: PurchasePolicy,
     balance: Decimal | None,
+    leave: Callable[[Connection], None],
     on_step: OnStep,
 ) -> Order:
     """Write down that this order is being sent: the last thing before the money may move."""
@@ -145,6 +150,7 @@ def _commit_intent(
     attempt = order.attempt + 1
     with ledger.database.write() as connection:
         lease.renew(connection, next_order_in=policy.seconds_between_orders * _PACE_MARGIN)
+        leave(connection)
         now = ledger.database.now(connection)
         _check_daily_total(ledger, connection, order, policy, now)
         try:

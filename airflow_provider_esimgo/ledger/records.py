@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Self
 
 from airflow_provider_esimgo.api import OrderLine, OrderRequest
 from airflow_provider_esimgo.ledger.states import OrderState
+from airflow_provider_esimgo.manifest.card import CostCard
 
 
 class _FromRow:
@@ -16,7 +18,7 @@ class _FromRow:
 
     @classmethod
     def _read(cls, row: Mapping[Any, Any], **converted: Any) -> Self:
-        plain = {field.name for field in fields(cls)} - converted.keys()  # type: ignore[arg-type]
+        plain = {known.name for known in fields(cls)} - converted.keys()  # type: ignore[arg-type]
         return cls(**{name: row[name] for name in plain}, **converted)
 
 
@@ -65,11 +67,26 @@ class Batch(_FromRow):
     unit_count: int
     order_count: int
     planned_at: int
+    valid_until: int | None = field(compare=False)  # a plan renewed unchanged is the same plan
+    card: str | None = field(compare=False, repr=False)
 
     @classmethod
     def from_row(cls, row: Mapping[Any, Any]) -> Self:
         """Read a row of `esimgo_batches`."""
         return cls._read(row, key=row["id"], total=Decimal(row["total"]))
+
+    @property
+    def expires(self) -> datetime | None:
+        """The last moment to begin buying it, in UTC."""
+        return None if self.valid_until is None else datetime.fromtimestamp(self.valid_until / 1000, UTC)
+
+    def expired(self, now: int) -> bool:
+        """Whether it is too late to begin buying it."""
+        return self.valid_until is not None and now > self.valid_until
+
+    def cost_card(self) -> CostCard | None:
+        """What the approver is shown; plans of older packages have none."""
+        return None if self.card is None else CostCard.from_json(self.card)
 
 
 @dataclass(frozen=True)
@@ -164,6 +181,43 @@ class Stray(_FromRow):
     def from_row(cls, row: Mapping[Any, Any]) -> Self:
         """Read a row of `esimgo_strays`."""
         return cls._read(row, kind=StrayKind(row["kind"]))
+
+
+class Choice(StrEnum):
+    """What became of a question."""
+
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    VOID = "void"  # answered, but it does not count; the note says why
+    LAPSED = "lapsed"  # not an answer: earlier approvals of the batch ended with the plan's term
+
+
+@dataclass(frozen=True)
+class Approval(_FromRow):
+    """One time that a person was asked about a plan, and the answer."""
+
+    key: int
+    batch_key: int
+    request: str
+    plan_hash: str
+    requester: str | None
+    asked_at: int
+    choice: Choice | None
+    user_id: str | None
+    user_name: str | None
+    at: int | None
+    note: str | None
+
+    @classmethod
+    def from_row(cls, row: Mapping[Any, Any]) -> Self:
+        """Read a row of `esimgo_approvals`."""
+        choice = row["choice"]
+        return cls._read(row, key=row["id"], choice=None if choice is None else Choice(choice))
+
+    @property
+    def by(self) -> str:
+        """Who answered, for people."""
+        return self.user_name or self.user_id or "nobody"
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,8 @@ batches = _table(
     Column("unit_count", Integer, nullable=False),
     Column("order_count", Integer, nullable=False),
     Column("planned_at", BigInteger, nullable=False),
+    Column("valid_until", BigInteger),  # the last moment to begin buying it; none is no end
+    Column("card", Text),  # JSON: what the approver is shown
     UniqueConstraint("account", "batch_id", name="esimgo_batch_id"),
     UniqueConstraint("account", "content_key", name="esimgo_batch_content_once"),
 )
@@ -122,6 +124,23 @@ strays = _table(
     Column("kind", String(16), nullable=False),  # foreign: somebody else's · duplicate: ours, bought twice
     Column("order_key", _ID, ForeignKey("esimgo_orders.id")),
     Column("at", BigInteger, nullable=False),
+)
+
+approvals = _table(
+    "esimgo_approvals",  # one row for each time a person was asked; answered once
+    Column("id", _ID, primary_key=True, autoincrement=True),
+    Column("account", String(191), ForeignKey("esimgo_accounts.account"), nullable=False),
+    Column("batch_key", _ID, ForeignKey("esimgo_batches.id"), nullable=False),
+    Column("request", String(191), nullable=False),  # who asks: an Airflow task try
+    Column("plan_hash", String(64), nullable=False),  # what was asked about
+    Column("requester", String(191)),  # who started the run
+    Column("asked_at", BigInteger, nullable=False),
+    Column("choice", String(16)),
+    Column("user_id", String(191)),
+    Column("user_name", String(191)),
+    Column("at", BigInteger),
+    Column("note", Text),
+    UniqueConstraint("batch_key", "request", name="esimgo_approval_request"),
 )
 
 events = _table(

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize(
     ("step", "expected"),
-    [(Step.LEASED, PlanRefused), (Step.RESOLVED, PlanRefused), (Step.PACED, LeaseLost)],
+    [(Step.LEASED, PlanRefused), (Step.RESOLVED, PlanRefused), (Step.PACED, PlanRefused)],
     ids=["leased", "resolved", "paced"],
 )
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"])

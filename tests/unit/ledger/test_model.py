@@ -39,7 +39,7 @@ from airflow_provider_esimgo.ledger.records import Actor, StrayKind
 from airflow_provider_esimgo.ledger.resolve import adopt, declare_never_placed
 from airflow_provider_esimgo.ledger.states import SPENT_OR_UNSURE, OrderState
 from airflow_provider_esimgo.ledger.store import Ledger
-from airflow_provider_esimgo.manifest import PlanError
+from airflow_provider_esimgo.manifest import ManifestError, PlanError
 
 GB, NL = "esim_1GB_7D_GB_V2", "esim_1GB_7D_NL_V2"
 OURS = {"api", "late"}  # what the books say of orders that this package sent
@@ -234,7 +234,7 @@ class LedgerAndVendor(RuleBasedStateMachine):
         """A DAG run. Also a second one over the same manifest, under the same or under another batch id."""
         try:
             batch = self.bench.plan(*rows, batch_id=batch_id, allow_repeat=allow_repeat)
-        except (BatchConflict, PlanError, ApiError):
+        except (BatchConflict, ManifestError, PlanError, ApiError):
             return multiple()
         assert batch.batch_id == batch_id
         self.ids.append(batch_id)
