@@ -1,6 +1,8 @@
 """`python -m airflow_provider_esimgo …`: the commands of `airflow esimgo`, which Airflow 3.1 does not load."""
 
 import argparse
+import logging
+import sys
 from typing import Any
 
 from airflow.cli.cli_config import CLICommand, GroupCommand
@@ -30,6 +32,14 @@ def _add(parser: argparse.ArgumentParser, command: CLICommand) -> None:
     parser.set_defaults(func=command.func)
 
 
+def _log_to_stderr() -> None:
+    """As `airflow` itself does for commands that print JSON: log lines would spoil it."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stdout:
+            handler.setStream(sys.stderr)
+
+
 if __name__ == "__main__":
     arguments = build_parser().parse_args()
+    _log_to_stderr()
     arguments.func(arguments)

@@ -24,7 +24,11 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [
             {
                 "integration-name": name,
-                "python-modules": [f"{package}.operators.batch", f"{package}.operators.reconcile"],
+                "python-modules": [
+                    f"{package}.operators.approval",
+                    f"{package}.operators.batch",
+                    f"{package}.operators.reconcile",
+                ],
             }
         ],
         "sensors": [

@@ -4,7 +4,7 @@
 
 Trigger it with the client's manifest. Needs the connection `esimgo_default`; it buys only when that
 connection's mode is `transact`. Clearing a task, a retry, or a second run over the same file buys nothing
-again: what is bought is in the ledger, not in the DAG run.
+again: what is bought is in the ledger, not in the DAG run. `approved_provisioning` asks a second person first.
 """
 
 from datetime import datetime, timedelta

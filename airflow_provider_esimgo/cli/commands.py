@@ -14,6 +14,12 @@ _CONN_ID = Arg(("--conn-id",), help="the eSIM Go connection", default="esimgo_de
 _OUTPUT = Arg(
     ("-o", "--output"), help="how to print", choices=("table", "plain", "json", "yaml"), default="table"
 )
+_REFRESH = Arg(
+    ("--refresh",),
+    action="store_true",
+    help="ask the vendor for the catalogue, however young the kept one is",
+)
+_FILE = Arg(("file",), help="path or URL of the manifest")
 _ORDER = Arg(("order",), help="the order's key, as 'orders list' shows it", type=int)
 
 
@@ -98,4 +104,78 @@ def get_esimgo_commands() -> list[CLICommand]:
             ),
         ),
     )
-    return [GroupCommand(name="esimgo", help="eSIM Go: orders and ledger", subcommands=(orders, ledger))]
+    manifest = GroupCommand(
+        name="manifest",
+        help="Write, check and price a manifest without a DAG; spends nothing",
+        subcommands=(
+            ActionCommand(
+                name="template",
+                help="Write an example manifest, and say what each column takes",
+                func=_lazy("manifest.template"),
+                args=(Arg(("--file",), help="write here instead of to the terminal"), _CONN_ID),
+            ),
+            ActionCommand(
+                name="lint",
+                help="Tell every fault of a manifest at once; exit status 1 on faults",
+                func=_lazy("manifest.lint"),
+                args=(
+                    _FILE,
+                    Arg(("--report",), metavar="FILE.html", help="write the rows with their faults marked"),
+                    Arg(
+                        ("--offline",), action="store_true", help="ask nobody: use the kept catalogue, if any"
+                    ),
+                    _REFRESH,
+                    _OUTPUT,
+                    _CONN_ID,
+                ),
+            ),
+            ActionCommand(
+                name="plan",
+                help="Check a manifest and price it with the vendor's dry run; stores nothing unless told to",
+                func=_lazy("manifest.plan"),
+                args=(
+                    _FILE,
+                    Arg(("--max-total",), help="refuse a plan that costs more, for example 500.00"),
+                    Arg(
+                        ("--store",),
+                        action="store_true",
+                        help="freeze the plan in the ledger; needs --batch-id",
+                    ),
+                    Arg(("--batch-id",), help="the batch's name"),
+                    _REFRESH,
+                    _OUTPUT,
+                    _CONN_ID,
+                ),
+            ),
+        ),
+    )
+    catalogue = GroupCommand(
+        name="catalogue",
+        help="Look at what can be bought",
+        subcommands=(
+            ActionCommand(
+                name="list",
+                help="List the bundles in words, from the catalogue kept for a day",
+                func=_lazy("catalogue.list_bundles"),
+                args=(
+                    Arg(("--country",), help="only those that work in this country (ISO 3166 code)"),
+                    _REFRESH,
+                    _OUTPUT,
+                    _CONN_ID,
+                ),
+            ),
+        ),
+    )
+    check = ActionCommand(
+        name="check",
+        help="Check connection, account, clock, rate limit, ledger and versions; exit status 1 on a failure",
+        func=_lazy("check.check"),
+        args=(_CONN_ID,),
+    )
+    return [
+        GroupCommand(
+            name="esimgo",
+            help="eSIM Go: manifests, orders and ledger",
+            subcommands=(check, manifest, catalogue, orders, ledger),
+        )
+    ]

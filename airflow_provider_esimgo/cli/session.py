@@ -2,6 +2,7 @@
 
 import getpass
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,6 +12,7 @@ from airflow_provider_esimgo.hooks.settings import SettingsError
 from airflow_provider_esimgo.ledger.errors import LedgerError
 from airflow_provider_esimgo.ledger.records import Actor
 from airflow_provider_esimgo.ledger.store import Ledger
+from airflow_provider_esimgo.manifest import PlanError
 
 
 @contextmanager
@@ -18,8 +20,13 @@ def readable_errors() -> Iterator[None]:
     """End the command with one line instead of a traceback."""
     try:
         yield
-    except (LedgerError, EsimGoError, SettingsError) as error:
+    except (LedgerError, EsimGoError, SettingsError, PlanError) as error:
         raise SystemExit(str(error)) from None
+
+
+def say(text: str) -> None:
+    """Tell the person something that is not the result: it stays out of a pipe."""
+    print(text, file=sys.stderr)  # noqa: T201
 
 
 def open_ledger() -> Ledger:

@@ -6,13 +6,12 @@ bought is decided by the connection's `mode`, which is `validate` until somebody
 
 import socket
 from functools import cached_property
-from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
 
 from airflow.sdk import BaseHook
 
 from airflow_provider_esimgo.api import ApiError, EsimGoClient, Organisation
+from airflow_provider_esimgo.hooks.catalogue import Catalogue, catalogue
 from airflow_provider_esimgo.hooks.compat import AirflowNotFoundException
 from airflow_provider_esimgo.hooks.form import field_behaviour, form_widgets
 from airflow_provider_esimgo.hooks.ledger import open_ledger_database
@@ -81,7 +80,7 @@ class EsimGoHook(BaseHook):
     def client(self) -> EsimGoClient:
         """The typed client for every endpoint."""
         settings = self.settings
-        if settings.base_url.startswith("http://") and not _is_loopback(settings.base_url):
+        if settings.unencrypted:
             self.log.warning(
                 "Connection %r uses plain http: the API key can be read on the way", self.esimgo_conn_id
             )
@@ -117,6 +116,10 @@ class EsimGoHook(BaseHook):
         database = open_ledger_database()
         self.log.info("The ledger is %s", database.address)
         return Ledger(database, self._actor)
+
+    def catalogue(self, *, refresh: bool = False, stale_ok: bool = False) -> Catalogue:
+        """What the account can buy, kept for a day; see `hooks.catalogue`."""
+        return catalogue(self, refresh=refresh, stale_ok=stale_ok)
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask the vendor who we are: account, currency, balance and mode in one line; never the key."""
@@ -156,11 +159,3 @@ def actor_of(context: Any) -> Actor:
         try_number=getattr(instance, "try_number", None),
         host=socket.gethostname(),
     )
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -4,14 +4,13 @@ A SQLite ledger is one file on one machine: with an executor that runs tasks els
 ledgers that know nothing of each other, and is refused.
 """
 
-import os
-from pathlib import Path
 from typing import Any
 
 from airflow.sdk import BaseHook
 from sqlalchemy.engine import URL
 
 from airflow_provider_esimgo.hooks.compat import AirflowNotFoundException
+from airflow_provider_esimgo.hooks.home import airflow_home
 from airflow_provider_esimgo.ledger.database import Database
 from airflow_provider_esimgo.ledger.errors import LedgerUnavailable
 
@@ -39,7 +38,7 @@ def ledger_url() -> str:
     try:
         connection = BaseHook.get_connection(LEDGER_CONN_ID)
     except AirflowNotFoundException:
-        return _option("esimgo", "ledger_url") or f"sqlite:///{_airflow_home() / 'esimgo-ledger.db'}"
+        return _option("esimgo", "ledger_url") or f"sqlite:///{airflow_home() / 'esimgo-ledger.db'}"
     return connection_url(connection)
 
 
@@ -83,7 +82,3 @@ def _option(section: str, key: str) -> str | None:
     from airflow.configuration import conf  # noqa: PLC0415 - reading the configuration is slow: only when asked
 
     return conf.get(section, key, fallback=None)
-
-
-def _airflow_home() -> Path:
-    return Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser()

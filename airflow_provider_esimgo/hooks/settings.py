@@ -7,6 +7,7 @@ import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -38,6 +39,12 @@ class ConnectionSettings:
     def host(self) -> str:
         """Host and port, which with the organisation's name make the account."""
         return urlsplit(self.base_url).netloc
+
+    @property
+    def unencrypted(self) -> bool:
+        """Whether others can read the key on its way: plain http to another machine."""
+        parts = urlsplit(self.base_url)
+        return parts.scheme == "http" and not _is_loopback(parts.hostname or "")
 
     def __repr__(self) -> str:
         return f"ConnectionSettings(conn_id={self.conn_id!r}, base_url={self.base_url!r}, mode={self.policy.mode})"
@@ -114,6 +121,13 @@ def _base_url(
     netloc = parts.netloc if own_port or not port else f"{parts.netloc}:{port}"
     path = parts.path.rstrip("/") or (f"/{schema.strip('/')}" if schema else "/v2.5")
     return f"{parts.scheme}://{netloc}{path}"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _positive(value: Any) -> float:

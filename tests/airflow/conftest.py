@@ -31,6 +31,7 @@ os.environ.update(settings_of(HOME))
 
 from airflow_lab.desk import Desk  # noqa: E402
 
+from airflow_provider_esimgo.__main__ import build_parser  # noqa: E402
 from airflow_provider_esimgo.api import EsimGoClient  # noqa: E402
 from airflow_provider_esimgo.hooks.install_details import collect_kit  # noqa: E402
 from airflow_provider_esimgo.sandbox.server import SandboxServer  # noqa: E402
@@ -103,6 +104,20 @@ def set_connection(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(parts))
 
     return set_it
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Run a command in this process; returns what it printed to stdout."""
+    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "")  # the commands set it: put it back afterwards
+
+    def run(*words: str) -> str:
+        capsys.readouterr()
+        arguments = build_parser().parse_args(words)
+        arguments.func(arguments)
+        return capsys.readouterr().out
+
+    return run
 
 
 @pytest.fixture

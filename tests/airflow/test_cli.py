@@ -15,26 +15,11 @@ from airflow_lab.desk import GB, Desk, bought_units
 from airflow_lab.home import airflow
 from sqlalchemy import text
 
-from airflow_provider_esimgo.__main__ import build_parser
 from airflow_provider_esimgo.hooks.compat import AirflowFailException
 from airflow_provider_esimgo.ledger.database import Database
 from airflow_provider_esimgo.ledger.migrations import VERSION_TABLE
 
 Cli = Callable[..., str]
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """Run a command in this process; returns what it printed."""
-    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "")  # the commands set it: put it back afterwards
-
-    def run(*words: str) -> str:
-        capsys.readouterr()
-        arguments = build_parser().parse_args(words)
-        arguments.func(arguments)
-        return capsys.readouterr().out
-
-    return run
 
 
 @pytest.fixture

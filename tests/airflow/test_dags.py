@@ -57,3 +57,10 @@ def test_the_sample_dag_is_the_way_from_csv_to_active_bundles():
     ]
     assert Path(dag.params["manifest"]).is_file()
     assert all(task.retries for task in dag.tasks), "retries are safe, and the sample says so"
+
+
+def test_the_approved_dag_cannot_buy_without_the_approval_of_its_plan():
+    dag = DagBag(SAMPLE_DAGS / "approved_provisioning.py").dags["approved_provisioning"]
+    assert [task.task_id for task in dag.topological_sort()] == ["validate", "approve", "place", "export"]
+    assert dag.get_task("place").require_approval is True
+    assert dag.get_task("approve").allow_self_approval is False
