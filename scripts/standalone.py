@@ -4,6 +4,7 @@ Runs until Ctrl-C. With `--once` it waits for that run and stops; that is how it
 """
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -48,11 +49,17 @@ def main() -> int:
             print("\nStopping ...")
             return 0
         finally:
-            os.killpg(airflow.pid, signal.SIGTERM)
-            try:
-                airflow.wait(timeout=30)
-            except subprocess.TimeoutExpired:
-                os.killpg(airflow.pid, signal.SIGKILL)
+            stop(airflow)
+
+
+def stop(airflow: "subprocess.Popen[bytes]") -> None:
+    """Airflow's processes end together; one that hangs is killed, and none is left behind."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(airflow.pid, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        airflow.wait(timeout=30)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(airflow.pid, signal.SIGKILL)
 
 
 def surroundings(home: Home, url: str, key: str, port: int) -> dict[str, str]:

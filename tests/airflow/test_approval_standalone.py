@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -138,12 +136,7 @@ def site(sandbox: SandboxServer) -> Iterator[Site]:
         yield Site(base, home.path, Ledger(database), sandbox, tokens)
     finally:
         database.close()
-        os.killpg(airflow.pid, signal.SIGTERM)
-        try:
-            airflow.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            os.killpg(airflow.pid, signal.SIGKILL)
-            airflow.wait()
+        standalone.stop(airflow)
         shutil.rmtree(home.path, ignore_errors=True)
 
 
