@@ -1,7 +1,7 @@
 """Why the ledger stopped, in two trees: before money could move, and when it may have moved.
 
 LedgerError
-├── NothingSent                 no order was sent by this call; curing the cause and running again is safe
+├── NothingSent                 the order at hand was not sent (earlier ones stay bought); cure it and run again
 │   ├── LedgerUnavailable       the ledger cannot be reached, read or written
 │   ├── LedgerSchemaMismatch    its tables are older or newer than this package
 │   ├── UnknownBatch            no batch of that id on that account
@@ -21,7 +21,7 @@ class LedgerError(Exception):
 
 
 class NothingSent(LedgerError):
-    """No order was sent by this call."""
+    """The order at hand was not sent. Those that the batch placed before stay as the ledger has them."""
 
 
 class LedgerUnavailable(NothingSent):

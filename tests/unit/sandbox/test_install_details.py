@@ -4,36 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-import struct
 import zipfile
-import zlib
 
-import numpy as np
 import pytest
-import zxingcpp
+from scanning import scanned
 
 from airflow_provider_esimgo.sandbox import PRESET_ICCIDS
 
 JSON, CSV, ZIP = "application/json", "text/csv", "application/zip"
-
-
-def decoded(png: bytes) -> str:
-    """The text of a QR code; segno's PNGs are one-bit greyscale, filtered "up" or not at all."""
-    width, height = struct.unpack(">II", png[16:24])
-    data, place = b"", 8
-    while place < len(png):
-        (length,) = struct.unpack(">I", png[place : place + 4])
-        if png[place + 4 : place + 8] == b"IDAT":
-            data += png[place + 8 : place + 8 + length]
-        place += 12 + length
-    lines = np.frombuffer(zlib.decompress(data), np.uint8).reshape(height, -1)
-    rows = lines[:, 1:].copy()
-    for number in range(1, height):
-        if lines[number, 0] == 2:  # filter "up"
-            rows[number] += rows[number - 1]
-    pixels = np.unpackbits(rows, axis=1)[:, :width] * np.uint8(255)
-    (found,) = zxingcpp.read_barcodes(np.ascontiguousarray(pixels))
-    return found.text
 
 
 def test_qr_codes_read_back_as_the_activation_codes(customer):
@@ -47,7 +25,7 @@ def test_qr_codes_read_back_as_the_activation_codes(customer):
     assert reply.headers["content-type"] == ZIP
     with zipfile.ZipFile(io.BytesIO(reply.content)) as archive:
         pictures = [name for name in archive.namelist() if name.endswith(".png")]
-        assert {name.removesuffix(".png"): decoded(archive.read(name)) for name in pictures} == codes
+        assert {name.removesuffix(".png"): scanned(archive.read(name)) for name in pictures} == codes
         assert f"{order['orderReference']}.csv" in archive.namelist()
 
 
