@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 import requests
+from urllib3.util import Retry
 
 from airflow_provider_esimgo.sandbox import PRESET_ICCIDS
 
@@ -69,7 +70,8 @@ def test_a_scripted_refusal_ends_by_the_clock(customer):
     assert purchases(customer) == []
     customer.server.advance(3601)
     session = requests.Session()
-    session.mount("http://", requests.adapters.HTTPAdapter(max_retries=10))
+    patience = Retry(connect=40, backoff_factor=0.01, backoff_max=0.25)  # it listens again on its own loop
+    session.mount("http://", requests.adapters.HTTPAdapter(max_retries=patience))
     assert session.get(customer.server.root_url, timeout=10).ok
     assert customer.order().status_code == 200
 
