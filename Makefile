@@ -7,7 +7,7 @@ VENV14 := .venv-sqlalchemy14
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo airflow test test-quick test-sqlalchemy14 lint bench clean
+.PHONY: help install browser demo airflow test test-quick test-sqlalchemy14 lint bench clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,8 +20,11 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Installing Airflow and the provider into $(VENV) (about a minute) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --upgrade pip
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-		--editable '.[sandbox,postgres,mysql]' --group dev
+		--editable '.[sandbox,postgres,mysql,smtp,xlsx]' --group dev
 	@touch $@
+
+browser: ## install Debian's chromium, for the browser's tests (as root); elsewhere any chromium in PATH will do
+	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium >/dev/null; }
 
 demo: install ## buy the sample manifest from a local eSIM Go, through Airflow, and show what came out
 	@$(BIN)/python scripts/demo.py

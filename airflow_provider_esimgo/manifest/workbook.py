@@ -45,7 +45,7 @@ def read_workbook(data: bytes) -> Table:
     """The first worksheet that has anything in it."""
     _check_size(data)
     try:
-        from openpyxl import load_workbook  # type: ignore[import-untyped]  # noqa: PLC0415 - an extra
+        from openpyxl import load_workbook  # noqa: PLC0415 - an extra
     except ImportError:
         raise UnreadableError(
             "xlsx_extra",
