@@ -108,12 +108,21 @@ def as_zip(rows: list[Row], settings: Settings, name: str, additional: str = "")
         for place, esim in enumerate(esims, start=1):
             if shape == "missing_png" and place == len(esims):
                 continue
-            file.writestr(_png_name(shape, esim, place, name), qr_png(esim.lpa))
+            held = esims[place % len(esims)] if shape == "swapped_png" else esim
+            picture = qr_png(held.lpa)
+            if shape == "broken_png" and place == len(esims):
+                picture = picture[: len(picture) // 2]
+            file.writestr(_member(_png_name(shape, esim, place, name)), picture)
         if shape == "extra_png":
-            file.writestr("logo.png", qr_png("https://sandbox.invalid/logo"))
+            file.writestr(_member("logo.png"), qr_png("https://sandbox.invalid/logo"))
         folder = f"{name}/" if shape == "nested" else ""
-        file.writestr(f"{folder}{name}.csv", as_csv(rows, settings, additional))
+        file.writestr(_member(f"{folder}{name}.csv"), as_csv(rows, settings, additional))
     return archive.getvalue()
+
+
+def _member(name: str) -> zipfile.ZipInfo:
+    """Without the time of day, so that the same answer twice is the same bytes."""
+    return zipfile.ZipInfo(name)
 
 
 def _png_name(shape: str, esim: Esim, place: int, name: str) -> str:

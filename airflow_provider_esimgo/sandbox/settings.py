@@ -21,10 +21,10 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "date_digits": (9, 6, 3),
     "running_balance": ("string", "number"),
     "csv_shape": ("plain5", "quoted4"),
-    "zip_shape": ("plain", "names", "nested", "missing_png", "extra_png"),
+    "zip_shape": ("plain", "names", "nested", "missing_png", "extra_png", "swapped_png", "broken_png"),
     "json_shape": ("auto", "array"),
     "json_fields": ("esim", "assignment"),
-    "ready_answer": ("503", "500", "empty", "empty_list"),
+    "ready_answer": ("503", "500", "empty", "empty_list", "short"),
     "async_answer": ("503", "processing"),
     "async_result": ("completed", "failed"),
     "failed_charge": ("none", "refund", "kept"),
@@ -32,7 +32,7 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "retry_after": ("seconds", "date"),
     "state_case": ("lower", "title"),
     "install_url": ("plain", "percent"),
-    "smdp_address": ("bare", "http"),
+    "smdp_address": ("bare", "http", "space", "dollar"),
 }
 
 

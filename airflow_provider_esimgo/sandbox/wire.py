@@ -23,7 +23,9 @@ def money(amount: Decimal) -> float | int:
 
 
 def smdp_address(esim: Esim, settings: Settings) -> str:
-    return f"http://{esim.smdp_address}" if settings.smdp_address == "http" else esim.smdp_address
+    address = esim.smdp_address
+    forms = {"http": f"http://{address}", "space": address.replace(".", " ", 1), "dollar": f"{address}$"}
+    return forms.get(settings.smdp_address, address)
 
 
 def install_urls(esim: Esim, settings: Settings) -> dict[str, str]:

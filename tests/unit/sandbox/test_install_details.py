@@ -130,7 +130,15 @@ def test_other_forms_of_csv_and_json_by_switch(serve):
 
 @pytest.mark.parametrize(
     ("shape", "pictures"),
-    [("plain", 2), ("names", 2), ("nested", 2), ("missing_png", 1), ("extra_png", 3)],
+    [
+        ("plain", 2),
+        ("names", 2),
+        ("nested", 2),
+        ("missing_png", 1),
+        ("extra_png", 3),
+        ("swapped_png", 2),
+        ("broken_png", 2),
+    ],
 )
 def test_other_forms_of_zip_by_switch(serve, shape, pictures):
     customer = serve(zip_shape=shape)
@@ -139,3 +147,18 @@ def test_other_forms_of_zip_by_switch(serve, shape, pictures):
         names = archive.namelist()
     assert sum(name.endswith(".png") for name in names) == pictures
     assert sum(name.endswith(".csv") for name in names) == 1
+
+
+def test_a_short_answer_lacks_the_last_esim_until_it_is_ready(serve):
+    customer = serve(ready_seconds=30, ready_answer="short")
+    reference = customer.bought(customer.line(quantity=3))["orderReference"]
+    assert len(customer.assignments(reference, accept=JSON).json()) == 2
+    customer.server.advance(31)
+    assert len(customer.assignments(reference, accept=JSON).json()) == 3
+
+
+@pytest.mark.parametrize(("shape", "odd"), [("http", "http://"), ("space", " "), ("dollar", "$")])
+def test_addresses_that_no_phone_takes_by_switch(serve, shape, odd):
+    customer = serve(smdp_address=shape)
+    address = customer.assignments(customer.bought()["orderReference"], accept=JSON).json()["smdpAddress"]
+    assert odd in address
