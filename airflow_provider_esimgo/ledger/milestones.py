@@ -4,23 +4,18 @@ Reads the vendor (GET only) and writes nothing but the milestones. May run any n
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from airflow_provider_esimgo.api import (
     Assignment,
     BundleState,
-    Esim,
     EsimGoClient,
-    GoneError,
-    InstallDetails,
     ProfileStatus,
 )
+from airflow_provider_esimgo.api.profiles import Profile, read_profiles
 from airflow_provider_esimgo.ledger.records import Batch, Milestone, Unit
 from airflow_provider_esimgo.ledger.store import Ledger
-
-#: How many order references are asked for in one GET /esims/assignments.
-REFERENCES_PER_CALL = 20
 
 _RANK = {Milestone.ASSIGNED: 1, Milestone.INSTALLED: 2, Milestone.ACTIVE: 3}
 #: Ends that are reached by using the bundle: the unit has been active.
@@ -86,7 +81,7 @@ def progress_of(ledger: Ledger, batch: Batch) -> Progress:
 def follow_batch(client: EsimGoClient, ledger: Ledger, batch: Batch, milestone: Milestone) -> Progress:
     """Ask the vendor about every unit that has not reached `milestone`, and record how far it is.
 
-    One call for the profiles of 20 orders; one more for each unit whose bundle has to be looked at.
+    One call for the profiles of 50 orders; one more for each unit whose bundle has to be looked at.
     """
     references = {order.key: order.reference for order in ledger.orders(batch) if order.reference}
     open_units = [
@@ -97,7 +92,7 @@ def follow_batch(client: EsimGoClient, ledger: Ledger, batch: Batch, milestone: 
     asked: dict[str, list[str]] = {}
     for unit in open_units:
         asked.setdefault(references[unit.order_key], []).append(unit.iccid or "")
-    profiles = _profiles(client, asked)
+    profiles = read_profiles(client, asked)
     reached: list[tuple[Unit, Milestone]] = []
     for unit in open_units:
         found = _milestone(
@@ -109,35 +104,8 @@ def follow_batch(client: EsimGoClient, ledger: Ledger, batch: Batch, milestone: 
     return progress_of(ledger, batch)
 
 
-def install_details(client: EsimGoClient, references: Iterable[str]) -> Iterator[InstallDetails]:
-    """The install details of many orders, with few calls."""
-    for chunk in chunks(list(references), REFERENCES_PER_CALL):
-        yield from client.get_install_details(chunk)
-
-
-def chunks(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
-    """Cut a list into pieces of at most `size`."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
-
-
-def _profiles(client: EsimGoClient, asked: Mapping[str, Sequence[str]]) -> dict[str, InstallDetails | Esim]:
-    """By ICCID. One deactivated eSIM makes the answer for all 410: then they are asked for in smaller parts."""
-    found: dict[str, InstallDetails | Esim] = {}
-    for chunk in chunks(list(asked), REFERENCES_PER_CALL):
-        try:
-            found.update((one.iccid, one) for one in client.get_install_details(chunk))
-        except GoneError:
-            if len(chunk) > 1:
-                for reference in chunk:
-                    found.update(_profiles(client, {reference: asked[reference]}))
-            else:
-                found.update((iccid, client.get_esim(iccid)) for iccid in asked[chunk[0]])
-    return found
-
-
 def _milestone(
-    client: EsimGoClient, unit: Unit, profile: InstallDetails | Esim | None, reference: str, target: Milestone
+    client: EsimGoClient, unit: Unit, profile: Profile | None, reference: str, target: Milestone
 ) -> Milestone | None:
     installed = profile is not None and is_installed(profile)
     if target is Milestone.INSTALLED and installed:
@@ -151,7 +119,7 @@ def _milestone(
     return unit.milestone
 
 
-def is_installed(profile: InstallDetails | Esim) -> bool:
+def is_installed(profile: Profile) -> bool:
     """Whether the eSIM is, or once was, on a device [HC:12513660203281]."""
     return profile.profile in _ON_A_DEVICE or profile.first_installed_at is not None
 

@@ -7,10 +7,10 @@ from collections import Counter
 import pytest
 
 from airflow_provider_esimgo.api import Assignment
+from airflow_provider_esimgo.api.profiles import chunks
 from airflow_provider_esimgo.ledger.milestones import (
     Progress,
     assignment_of,
-    chunks,
     follow_batch,
     has_reached,
     progress_of,
