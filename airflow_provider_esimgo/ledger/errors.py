@@ -8,11 +8,13 @@ LedgerError
 │   ├── BatchConflict           the id holds another content, or the content another id
 │   ├── PlanRefused             price, balance, currency, cap or mode forbids the plan
 │   └── LeaseLost               another worker holds the account
-└── MoneyAtStake                at least one order may have been charged; the ledger knows which
-    ├── OrderRejected           the vendor refused an order; nothing was charged for it
-    ├── OutcomeUnknown          an order was sent and its outcome is not known yet
-    ├── OrderInReview           a person has to decide about an order
-    └── SuspectedDuplicate      an order took effect after another worker had taken over
+├── MoneyAtStake                at least one order may have been charged; the ledger knows which
+│   ├── OrderRejected           the vendor refused an order; nothing was charged for it
+│   ├── OutcomeUnknown          an order was sent and its outcome is not known yet
+│   ├── OrderInReview           a person has to decide about an order
+│   └── SuspectedDuplicate      an order took effect after another worker had taken over
+├── KitFolderTaken              a kit of another account is there; no money in it
+└── DeliveredTwice              a recipient got a code in two messages; no money in it
 """
 
 
@@ -66,3 +68,11 @@ class OrderInReview(MoneyAtStake):
 
 class SuspectedDuplicate(MoneyAtStake):
     """An order took effect after another worker had taken it over."""
+
+
+class KitFolderTaken(LedgerError):
+    """A kit of another account is in that folder; nothing was written."""
+
+
+class DeliveredTwice(LedgerError):
+    """A message was accepted after a person had allowed another; nothing was bought."""
