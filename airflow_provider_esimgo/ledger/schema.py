@@ -143,6 +143,20 @@ approvals = _table(
     UniqueConstraint("batch_key", "request", name="esimgo_approval_request"),
 )
 
+deliveries = _table(
+    "esimgo_deliveries",  # one row for each unit whose code was, or may have been, handed to its recipient
+    Column("id", _ID, primary_key=True, autoincrement=True),
+    Column("unit_key", _ID, ForeignKey("esimgo_units.id"), nullable=False),
+    Column("channel", String(16), nullable=False),  # email
+    Column("state", String(16), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("message_id", String(191), nullable=False),  # the e-mail's own, to find it in a mail server's log
+    Column("begun_at", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),  # of the state
+    Column("answer", String(191)),  # the mail server's status codes; no address, no name
+    UniqueConstraint("unit_key", "channel", name="esimgo_delivery_once"),
+)
+
 events = _table(
     "esimgo_events",  # append-only
     Column("id", _ID, primary_key=True, autoincrement=True),

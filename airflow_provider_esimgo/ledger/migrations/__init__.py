@@ -14,9 +14,9 @@ from sqlalchemy.engine import Engine
 logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of every plug-in it looks at
 
 VERSION_TABLE = "esimgo_schema_version"
-HEAD = "0002"
+HEAD = "0003"
 #: Versions this package can upgrade; None is an empty database.
-OLDER: frozenset[str | None] = frozenset({None, "0001"})
+OLDER: frozenset[str | None] = frozenset({None, "0001", "0002"})
 
 
 def current_version(engine: Engine) -> str | None:
