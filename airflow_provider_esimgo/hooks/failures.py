@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from airflow_provider_esimgo.api import ApiError, RefusedError
 from airflow_provider_esimgo.hooks.compat import AirflowException, AirflowFailException
 from airflow_provider_esimgo.hooks.settings import SettingsError
-from airflow_provider_esimgo.kit.entries import KitError
+from airflow_provider_esimgo.kit import KitError, KitNotReady
 from airflow_provider_esimgo.ledger.errors import (
     BatchConflict,
+    DeliveredTwice,
+    KitFolderTaken,
     LedgerError,
     LedgerSchemaMismatch,
     OrderInReview,
@@ -25,6 +27,8 @@ from airflow_provider_esimgo.manifest import ManifestError, PlanError
 
 _FINAL = (
     BatchConflict,
+    DeliveredTwice,
+    KitFolderTaken,
     LedgerSchemaMismatch,
     ManifestError,
     OrderInReview,
@@ -44,10 +48,11 @@ def explained(conn_id: str) -> Iterator[None]:
         yield
     except _FINAL as error:
         raise AirflowFailException(_told(conn_id, error)) from None
-    except RefusedError as error:
+    except (ApiError, LedgerError, KitNotReady) as error:
+        final = isinstance(error, RefusedError)
+        raise (AirflowFailException if final else AirflowException)(_told(conn_id, error)) from None
+    except KitError as error:
         raise AirflowFailException(_told(conn_id, error)) from None
-    except (ApiError, LedgerError, KitError) as error:
-        raise AirflowException(_told(conn_id, error)) from None
 
 
 def _told(conn_id: str, error: Exception) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_esimgo.hooks.settings import SettingsError
-from airflow_provider_esimgo.kit.write import private_folder, write_file
+from airflow_provider_esimgo.kit.folder import private_folder, write_file
 from airflow_provider_esimgo.manifest import Inspection, inspect_manifest
 from airflow_provider_esimgo.manifest.read import Bundles
 from airflow_provider_esimgo.manifest.report import faults_csv, report_html

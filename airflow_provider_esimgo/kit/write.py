@@ -1,37 +1,37 @@
 """Writes a kit into a folder, local or in object storage. Pure of HTTP and SQL: it is given everything.
 
-Files come under a temporary name and are renamed, so that a half-written one is never taken for whole; local
-ones are readable by their owner only. A second run replaces what the first one wrote.
+Must stay true: what can be wrong is found before the first file is written, as far as it can be; `index.csv` comes
+last, so that where there is an index there is the rest, and nothing that an earlier export left and this one did not
+write again. Files that are not called as the kit's are called are never touched.
 """
 
-import csv
-import io
-import os
+from __future__ import annotations
+
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from airflow_provider_esimgo.kit.entries import KitEntry
-from airflow_provider_esimgo.kit.qr import render_png
+from airflow_provider_esimgo.kit.folder import HALF, KitFolder
+from airflow_provider_esimgo.kit.index import index_csv, png_name, svg_name
+from airflow_provider_esimgo.kit.mdm import mdm_files
+from airflow_provider_esimgo.kit.page import ContactSheet
+from airflow_provider_esimgo.kit.qr import draw_all
+from airflow_provider_esimgo.kit.sheet import Sheet
+from airflow_provider_esimgo.kit.verify import Verify, verify_drawing
 
-INDEX_COLUMNS = (
-    "recipient_ref",
-    "name",
-    "email",
-    "cost_centre",
-    "iccid",
-    "bundle",
-    "topped_up",
-    "smdp_address",
-    "matching_id",
-    "activation_code",
-    "apple_link",
-    "android_link",
-    "profile_status",
-    "qr_png",
-)
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+log = logging.getLogger(__name__)
+
+INDEX, SHEET, PAGE = "index.csv", "sheet.pdf", "index.html"
+#: The kit's own folders, and what its files in each are called.
+FOLDERS = {
+    "qr": r"(.*-)?[0-9]{18,20}\.(png|svg)",
+    "vendor": r".*\.zip",
+    "mdm": r"intune-.*\.csv|knox-manage\.xlsx|android-management\.jsonl",
+}
+#: What stands beside them: the manifest's reports are written by the validation, and are as personal.
+FILES = (INDEX, SHEET, PAGE, "faults.csv", "report.html")
+_TELL_EVERY = 1000  # images
 
 
 @dataclass(frozen=True)
@@ -41,92 +41,95 @@ class KitFiles:
     folder: str
     index: str
     qr_count: int
+    withheld: int
     vendor_files: int
+    mdm_files: int
 
 
-def write_kit(folder: Any, entries: Sequence[KitEntry], vendor_zips: Mapping[str, bytes]) -> KitFiles:
-    """Write QR images, the index and the vendor's own archives.
+def write_kit(
+    folder: KitFolder,
+    entries: Sequence[KitEntry],
+    vendor_zips: Mapping[str, bytes],
+    *,
+    title: str,
+    formats: Iterable[str] = (),
+    verify: Verify = Verify.SAMPLE,
+    font: str | None = None,
+    processes: int | None = None,
+) -> KitFiles:
+    """Write QR images, printable sheet, contact sheet, the vendor's archives, MDM files, and the index.
 
     Args:
-        folder: a `pathlib.Path`, or anything that works like one (Airflow's `ObjectStoragePath`).
-        entries: one a unit.
-        vendor_zips: file name to the archive as the vendor sent it.
+        entries: one a unit; those that are withheld are told of and have no image.
+        vendor_zips: file name to archive.
+        title: what the sheets are headed with.
+        formats: of `kit.mdm.FORMATS`.
+        verify: how many images are read back before they are written.
+        font: a TrueType file for names that the sheet's own font cannot draw.
+        processes: see `kit.qr.draw_all`.
+
+    Raises:
+        KitError: something would be wrong; there is no index then, unless of an earlier export.
     """
-    qr = folder / "qr"
-    vendor = folder / "vendor"
-    for place in (folder, qr, vendor):
-        private_folder(place)
+    shown = [entry for entry in entries if entry.has_code]
+    uploads = list(mdm_files(tuple(formats), entries))
+    sheet, page = Sheet(title, font=font), ContactSheet(title)
+    read_back = verify.pick([entry.iccid for entry in shown])
+    codes = [entry.activation_code for entry in shown]
+    for number, (entry, drawing) in enumerate(
+        zip(shown, draw_all(codes, processes=processes), strict=True), 1
+    ):
+        if entry.iccid in read_back:
+            verify_drawing(entry, drawing)
+        folder.put(png_name(entry), drawing.png)
+        folder.put(svg_name(entry), drawing.svg)
+        sheet.add(entry, drawing)
+        page.add(entry, drawing)
+        if number % _TELL_EVERY == 0:
+            log.info("%d of %d codes are drawn", number, len(shown))
     for entry in entries:
-        write_file(qr / f"{entry.qr_name}.png", render_png(entry.activation_code))
+        if not entry.has_code:
+            page.add_withheld(entry)
     for name, archive in vendor_zips.items():
-        write_file(vendor / name, archive)
-    index = folder / "index.csv"
-    write_file(index, index_csv(entries).encode())  # last: where there is an index, there is the rest
-    return KitFiles(str(folder), str(index), len(entries), len(vendor_zips))
-
-
-def index_csv(entries: Iterable[KitEntry]) -> str:
-    """The kit's table, one row a unit in manifest order."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(INDEX_COLUMNS)
-    for entry in entries:
-        writer.writerow(
-            [
-                _cell(entry.recipient_ref),
-                _cell(entry.name or ""),
-                _cell(entry.email or ""),
-                _cell(entry.cost_centre or ""),
-                entry.iccid,
-                entry.bundle,
-                "yes" if entry.topped_up else "no",
-                entry.smdp_address,
-                entry.matching_id,
-                entry.activation_code,
-                entry.apple_link,
-                entry.android_link,
-                entry.profile_status,
-                f"qr/{entry.qr_name}.png",
-            ]
+        folder.put(f"vendor/{name}", archive)
+    for name, content in uploads:
+        folder.put(name, content)
+    folder.put(SHEET, sheet.finish())
+    folder.put(PAGE, page.finish())
+    folder.flush()
+    folder.remove(
+        [INDEX]
+    )  # until the new one is there it is no kit: a code that is withheld now must be gone by then
+    folder.remove_strays(FOLDERS)
+    folder.put(INDEX, index_csv(entries).encode())
+    folder.flush()
+    if sheet.undrawn:
+        log.warning(
+            "%s: %d pages leave out a name that the sheet's font cannot draw, and bear what it can; the contact sheet "
+            "and the index have it. sheet_font takes a TrueType file that can",
+            SHEET,
+            sheet.undrawn,
         )
-    return text.getvalue()
+    return KitFiles(
+        folder=str(folder),
+        index=f"{folder}/{INDEX}",
+        qr_count=len(shown),
+        withheld=len(entries) - len(shown),
+        vendor_files=len(vendor_zips),
+        mdm_files=len(uploads),
+    )
 
 
-def _cell(text: str) -> str:
-    """Keep a spreadsheet from taking a person's text for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+def purge_kit(folder: KitFolder) -> int:
+    """Remove a kit's files, and its folders where nothing else is in them; how many files there were.
 
-
-def private_folder(path: Any) -> None:
-    """Make a folder, with its parents; a local one is its owner's alone."""
-    path.mkdir(parents=True, exist_ok=True)
-    _restrict(path, 0o700)
-
-
-def write_file(path: Any, content: bytes | Iterable[bytes]) -> None:
-    """Write a whole file or none; a local one is its owner's alone."""
-    parts = (content,) if isinstance(content, bytes) else content
-    if _is_local(path):
-        local = Path(_local(path))
-        temporary = local.with_name(f".{local.name}.part")
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.writelines(parts)
-        temporary.replace(local)
-    else:  # object stores show an object only when it is whole
-        with path.open("wb") as file:
-            file.writelines(parts)
-
-
-def _restrict(path: Any, mode: int) -> None:
-    if _is_local(path):
-        Path(_local(path)).chmod(mode)
-
-
-def _is_local(path: Any) -> bool:
-    # the class tells nothing: with older universal_pathlib a path in a bucket is a pathlib.Path as well
-    return getattr(path, "protocol", "") in {"", "file", "local"}
-
-
-def _local(path: Any) -> str:
-    return str(path.path) if hasattr(path, "protocol") else str(path)
+    The index goes first: a kit that is half gone is no kit.
+    """
+    removed = folder.remove(FILES)
+    for name, pattern in {"": "", **FOLDERS}.items():
+        removed += folder.remove(folder.names(name, pattern))
+        removed += folder.remove(folder.names(name, HALF))
+        if name:
+            folder.remove_if_empty(name)
+    folder.remove_if_empty()
+    return removed

@@ -33,7 +33,7 @@ from airflow_lab.desk import Desk  # noqa: E402
 
 from airflow_provider_esimgo.__main__ import build_parser  # noqa: E402
 from airflow_provider_esimgo.api import EsimGoClient  # noqa: E402
-from airflow_provider_esimgo.hooks.install_details import collect_kit  # noqa: E402
+from airflow_provider_esimgo.hooks.kit import collect_kit  # noqa: E402
 from airflow_provider_esimgo.sandbox.server import SandboxServer  # noqa: E402
 
 
