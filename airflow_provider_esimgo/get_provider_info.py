@@ -27,6 +27,8 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     f"{package}.operators.approval",
                     f"{package}.operators.batch",
+                    f"{package}.operators.delivery",
+                    f"{package}.operators.lifecycle",
                     f"{package}.operators.reconcile",
                 ],
             }

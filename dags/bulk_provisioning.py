@@ -61,7 +61,8 @@ with DAG(
     # Buys what the ledger says is not bought yet, at most 10 units an order, an order every 3 seconds.
     place = EsimGoPlaceOrdersOperator(task_id="place", batch_id=batch_id)
 
-    # Writes <destination>/<batch_id>/: a QR code per unit, index.csv, and the vendor's own archives.
+    # Writes <destination>/<batch_id>/: QR codes, a contact sheet, a printable page a unit, index.csv, and the
+    # vendor's own images. `deliver_kits` brings them to the recipients.
     export = EsimGoExportQrOperator(
         task_id="export",
         batch_id=batch_id,

@@ -16,7 +16,7 @@ from uuid import uuid4
 import pytest
 from airflow_lab.desk import Desk, bought_units
 from airflow_lab.home import SAMPLE_DAGS, Home, Run
-from airflow_lab.leaks import leaks
+from airflow_lab.leaks import leaks, secrets_of
 
 from airflow_provider_esimgo.sandbox import identifiers
 from airflow_provider_esimgo.sandbox.server import SandboxServer
@@ -35,18 +35,8 @@ class Whole:
     @property
     def secrets(self) -> Mapping[str, Collection[str]]:
         """Everything that belongs into the kit only, or nowhere."""
-        esims = list(self.sandbox.store.esims.values())
         with MANIFEST.open(newline="", encoding="utf-8") as file:
-            people = list(csv.DictReader(file))
-        return {
-            "an activation code": [esim.lpa for esim in esims],
-            "a matching id": [esim.matching_id for esim in esims],
-            "a PIN": [esim.pin for esim in esims],
-            "a PUK": [esim.puk for esim in esims],
-            "the API key": [self.sandbox.key],
-            "a name": [person["name"] for person in people],
-            "an e-mail address": [person["email"] for person in people],
-        }
+            return secrets_of(self.sandbox, csv.DictReader(file))
 
     def leaks(self, home: Path | None = None) -> list[str]:
         return leaks(home or self.home.path, self.secrets, but_in=[self.home.kits])

@@ -13,8 +13,11 @@ from airflow_provider_esimgo.hooks.esimgo import EsimGoHook
 from airflow_provider_esimgo.operators.batch import (
     EsimGoExportQrOperator,
     EsimGoPlaceOrdersOperator,
+    EsimGoTagEsimsOperator,
     EsimGoValidateBatchOperator,
 )
+from airflow_provider_esimgo.operators.delivery import EsimGoDeliverKitsOperator
+from airflow_provider_esimgo.operators.lifecycle import EsimGoPurgeOperator
 from airflow_provider_esimgo.sandbox.server import SandboxServer
 from airflow_provider_esimgo.sensors.batch import EsimGoBatchSensor
 
@@ -85,9 +88,19 @@ class Desk:
         operator = EsimGoPlaceOrdersOperator(task_id="place", batch_id=batch_id, **fields)
         return operator.execute(context or {})
 
-    def export(self, batch_id: str = "batch", **fields: Any) -> Any:
+    def export(self, batch_id: str | None = "batch", **fields: Any) -> Any:
         fields.setdefault("destination", str(self.kits))
         return EsimGoExportQrOperator(task_id="export", batch_id=batch_id, **fields).execute({})
+
+    def deliver(self, batch_id: str = "batch", **fields: Any) -> Any:
+        fields.setdefault("manifest", str(self.folder / "clients.csv"))
+        return EsimGoDeliverKitsOperator(task_id="deliver", batch_id=batch_id, **fields).execute({})
+
+    def tag(self, batch_id: str = "batch", **fields: Any) -> Any:
+        return EsimGoTagEsimsOperator(task_id="tag", batch_id=batch_id, **fields).execute({})
+
+    def purge(self, **fields: Any) -> Any:
+        return EsimGoPurgeOperator(task_id="purge", **fields).execute({})
 
     def bought(self, *rows: str, batch_id: str = "batch") -> Any:
         """A batch, planned and placed."""

@@ -113,6 +113,7 @@ class Home:
     path: Path
     connection: Mapping[str, Any]
     dags: Path = SAMPLE_DAGS
+    connections: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # others than eSIM Go's
     _started: list[Process] = field(default_factory=list)
 
     @classmethod
@@ -138,6 +139,7 @@ class Home:
             **bare_environment(),
             **settings_of(self.path, self.dags),
             "AIRFLOW_CONN_ESIMGO_DEFAULT": json.dumps(self.connection),
+            **{f"AIRFLOW_CONN_{name.upper()}": json.dumps(one) for name, one in self.connections.items()},
         }
 
     def start(self, dag: str, *runs: Mapping[str, Any], gate: bool = False) -> Process:

@@ -13,7 +13,23 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
+from airflow_provider_esimgo.sandbox.server import SandboxServer
+
 SQLITE = b"SQLite format 3\x00"
+
+
+def secrets_of(sandbox: SandboxServer, people: Iterable[Mapping[str, str]]) -> dict[str, list[str]]:
+    """Everything that belongs into the kit and the mail only, or nowhere."""
+    esims, people = list(sandbox.store.esims.values()), list(people)
+    return {
+        "an activation code": [esim.lpa for esim in esims],
+        "a matching id": [esim.matching_id for esim in esims],
+        "a PIN": [esim.pin for esim in esims],
+        "a PUK": [esim.puk for esim in esims],
+        "the API key": [sandbox.key],
+        "a name": [person["name"] for person in people],
+        "an e-mail address": [person["email"] for person in people],
+    }
 
 
 def spellings(secret: str) -> set[bytes]:
