@@ -166,6 +166,103 @@ def get_esimgo_commands() -> list[CLICommand]:
             ),
         ),
     )
+    kit = GroupCommand(
+        name="kit",
+        help="Make kits again, purge them, and look after their delivery; buys nothing",
+        subcommands=(
+            ActionCommand(
+                name="export",
+                help="Write a kit of what was bought, with the current profile states",
+                description=(
+                    "Write a kit of a batch, of orders, of eSIMs or of recipients to DESTINATION/<name>/. Codes of "
+                    "eSIMs that are on a device already are withheld, unless --even-if-installed."
+                ),
+                func=_lazy("kit.export"),
+                args=(
+                    Arg(("--batch",), help="everything of this batch"),
+                    Arg(
+                        ("--order",), action="append", metavar="REFERENCE", help="this order; may be repeated"
+                    ),
+                    Arg(("--iccid",), action="append", help="this eSIM; may be repeated"),
+                    Arg(
+                        ("--recipient",),
+                        action="append",
+                        metavar="RECIPIENT_REF",
+                        help="everything of this recipient; may be repeated",
+                    ),
+                    Arg(("--destination",), help="folder or URL; the working folder by default", default="."),
+                    Arg(
+                        ("--manifest",),
+                        help="the client's file, for names, addresses and the client's own columns",
+                    ),
+                    Arg(
+                        ("--format",),
+                        action="append",
+                        help="a file for device management: intune, knox or android_management; may be repeated",
+                    ),
+                    Arg(
+                        ("--verify",),
+                        choices=("all", "sample", "none"),
+                        default="sample",
+                        help="how many QR images are read back",
+                    ),
+                    Arg(
+                        ("--even-if-installed",),
+                        action="store_true",
+                        help="hand out the codes of installed eSIMs, too",
+                    ),
+                    Arg(("--storage-conn-id",), help="Airflow connection for the object store"),
+                    _CONN_ID,
+                ),
+            ),
+            ActionCommand(
+                name="purge",
+                help="Remove kits, and what the ledger holds about people; the money rows stay",
+                func=_lazy("kit.purge_kits"),
+                args=(
+                    Arg(("--older-than",), metavar="AGE", help="for example 30d, 12h or 8w"),
+                    Arg(("--batch",), help="only this batch"),
+                    Arg(("--keep-recipients",), action="store_true", help="remove the kits only"),
+                    Arg(
+                        ("--forget-missing",),
+                        action="store_true",
+                        help="take kits for gone that another machine wrote and this one cannot see",
+                    ),
+                    Arg(("-y", "--yes"), action="store_true", help="do not ask"),
+                    _CONN_ID,
+                ),
+            ),
+            ActionCommand(
+                name="deliveries",
+                help="List what was e-mailed, and what became of it; without addresses, which are not kept",
+                func=_lazy("kit.list_deliveries"),
+                args=(
+                    Arg(("--batch",), help="only this batch"),
+                    Arg(("--state",), help="only in this state, for example UNKNOWN", type=str.upper),
+                    _OUTPUT,
+                    _CONN_ID,
+                ),
+            ),
+            ActionCommand(
+                name="resolve",
+                help="Decide what became of deliveries in doubt, or send somebody another",
+                description=(
+                    "Say that messages arrived (--arrived), or that the next run may send another (--send-again). Who, "
+                    "when and why are recorded."
+                ),
+                func=_lazy("kit.resolve"),
+                args=(
+                    Arg(("--batch",), help="the batch", required=True),
+                    Arg(("--recipient",), metavar="RECIPIENT_REF", help="everything of this recipient"),
+                    Arg(("--unknown",), action="store_true", help="everything of unknown outcome"),
+                    Arg(("--arrived",), action="store_true", help="it arrived"),
+                    Arg(("--send-again",), action="store_true", help="the next run may send another"),
+                    Arg(("--reason",), help="why; goes into the ledger"),
+                    _CONN_ID,
+                ),
+            ),
+        ),
+    )
     check = ActionCommand(
         name="check",
         help="Check connection, account, clock, rate limit, ledger and versions; exit status 1 on a failure",
@@ -175,7 +272,7 @@ def get_esimgo_commands() -> list[CLICommand]:
     return [
         GroupCommand(
             name="esimgo",
-            help="eSIM Go: manifests, orders and ledger",
-            subcommands=(check, manifest, catalogue, orders, ledger),
+            help="eSIM Go: manifests, orders, kits and ledger",
+            subcommands=(check, manifest, catalogue, orders, kit, ledger),
         )
     ]

@@ -28,7 +28,7 @@ def list_orders(args: Namespace) -> None:
                 "state": order.state.value,
                 "units": order.unit_count,
                 "due": f"{order.due:.2f} {batch.currency}",
-                "sent": _moment(order.sent_at),
+                "sent": moment(order.sent_at),
                 "reference": order.reference or "",
                 "message": order.message or "",
             }
@@ -63,7 +63,7 @@ def show_order(args: Namespace) -> None:
         "state": order.state.value,
         "due": f"{order.due:.2f}",
         "attempt": order.attempt,
-        "sent": _moment(order.sent_at),
+        "sent": moment(order.sent_at),
         "reference": order.reference or "",
         "message": order.message or "",
     }
@@ -109,7 +109,7 @@ def _told(event: Event) -> dict[str, Any]:
     change = f"{event.from_state} -> {event.to_state}" if event.from_state else event.kind
     evidence = ", ".join(f"{name}={value}" for name, value in event.evidence.items())
     return {
-        "at": _moment(event.at),
+        "at": moment(event.at),
         "what": change,
         "attempt": event.attempt,
         "who": who,
@@ -117,7 +117,8 @@ def _told(event: Event) -> dict[str, Any]:
     }
 
 
-def _moment(milliseconds: int | None) -> str:
+def moment(milliseconds: int | None) -> str:
+    """A time of the ledger's, in UTC."""
     if milliseconds is None:
         return ""
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(sep=" ", timespec="seconds")

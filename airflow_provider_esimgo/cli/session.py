@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from airflow_provider_esimgo.api import EsimGoError
+from airflow_provider_esimgo.hooks.compat import AirflowException
 from airflow_provider_esimgo.hooks.ledger import open_ledger_database
 from airflow_provider_esimgo.hooks.settings import SettingsError
+from airflow_provider_esimgo.kit import KitError
 from airflow_provider_esimgo.ledger.errors import LedgerError
 from airflow_provider_esimgo.ledger.records import Actor
 from airflow_provider_esimgo.ledger.store import Ledger
@@ -20,7 +22,7 @@ def readable_errors() -> Iterator[None]:
     """End the command with one line instead of a traceback."""
     try:
         yield
-    except (LedgerError, EsimGoError, SettingsError, PlanError) as error:
+    except (LedgerError, EsimGoError, SettingsError, PlanError, KitError, AirflowException) as error:
         raise SystemExit(str(error)) from None
 
 
@@ -29,6 +31,11 @@ def say(text: str) -> None:
     print(text, file=sys.stderr)  # noqa: T201
 
 
+def who_types() -> Actor:
+    """The person at the command line."""
+    return Actor(user=getpass.getuser(), host=socket.gethostname())
+
+
 def open_ledger() -> Ledger:
     """The ledger that this Airflow is configured for."""
-    return Ledger(open_ledger_database(), Actor(user=getpass.getuser(), host=socket.gethostname()))
+    return Ledger(open_ledger_database(), who_types())
