@@ -1,10 +1,10 @@
 """`make bench`: run every benchmark and print what it found."""
 
-from benchmarks import ledger, manifest, pace
+from benchmarks import kit, ledger, manifest, pace
 
 
 def main() -> None:
-    for part in (ledger, pace, manifest):
+    for part in (ledger, pace, manifest, kit):
         print(f"\n{part.__doc__.splitlines()[0]}")
         part.run()
 

@@ -33,13 +33,15 @@ def sandbox() -> Iterator[tuple[SandboxServer, EsimGoClient]]:
         yield server, client
 
 
-def plan(client: EsimGoClient, ledger: Ledger, units: int, policy: PurchasePolicy) -> Batch:
+def plan(
+    client: EsimGoClient, ledger: Ledger, units: int, policy: PurchasePolicy, *, account: str = ACCOUNT
+) -> Batch:
     """A planned batch of so many new eSIMs of one bundle."""
     rows = "".join(f"E{number},{BUNDLE},1\n" for number in range(units))
     manifest = read_manifest(io.BytesIO(f"recipient_ref,bundle,quantity\n{rows}".encode()))
     name = f"bench-{uuid.uuid4().hex[:8]}"
     return plan_batch(
-        client, ledger, manifest, account=ACCOUNT, batch_id=name, policy=policy, allow_repeat=True
+        client, ledger, manifest, account=account, batch_id=name, policy=policy, allow_repeat=True
     )
 
 
