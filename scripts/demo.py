@@ -105,7 +105,9 @@ Units      {batch.unit_count}: {", ".join(f"{count} x {bundle}" for bundle, coun
 Orders     {len(orders)} in all, {bought_now} bought by this run{"" if bought_now else ": everything was bought before"}
 Spent      {sum(order.due for order in orders):,.2f} {batch.currency}; the balance is {balance:,.2f}
 Kit        {len(rows)} QR codes in {folder}
-           for example {rows[0]["name"]}: {folder / rows[0]["qr_png"]}
+           to look at:  {folder / "index.html"}
+           to print:    {folder / "sheet.pdf"}
+           one of them: {folder / rows[0]["qr_png"]} ({rows[0]["name"]})
 Bundles    {progress_of(ledger, batch)}
 Took       {seconds:.0f} s
 
