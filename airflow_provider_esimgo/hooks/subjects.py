@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_provider_esimgo.api import EsimGoClient
-from airflow_provider_esimgo.kit.entries import KitError
+from airflow_provider_esimgo.kit.entries import KitError, KitNotReady
 from airflow_provider_esimgo.ledger.holdings import (
     Holding,
     Selection,
@@ -102,7 +102,7 @@ def _bought_elsewhere(client: EsimGoClient, reference: str) -> list[Subject]:
     subjects = [Subject(iccid, line.item, reference) for line in order.bundle_lines for iccid in line.iccids]
     ordered = sum(line.quantity for line in order.bundle_lines)
     if not subjects or len(subjects) != ordered:
-        raise KitError(
+        raise KitNotReady(
             f"Order {reference}, which this ledger did not place, has {len(subjects)} eSIMs for {ordered} bundles. "
             "The kit was not written. If it was placed just now, try again in some minutes; bundles in the "
             "inventory have no eSIM to install."

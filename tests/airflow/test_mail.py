@@ -74,6 +74,13 @@ def test_a_connection_lost_with_the_content_is_an_unknown_outcome_and_nothing_is
     assert send(mailer).fate is Fate.ACCEPTED
 
 
+def test_a_server_that_stays_silent_is_an_unknown_outcome(room: Mailroom):
+    room.script = ["silent"]
+    with Mailer(lambda: smtplib.SMTP("127.0.0.1", room.port, timeout=0.5)) as impatient:
+        assert send(impatient).fate is Fate.UNKNOWN
+    assert not room.script, "one attempt"
+
+
 @pytest.mark.parametrize("plot", ["drop_mail", "drop_rcpt", "421_mail"])
 def test_a_connection_that_was_lost_before_the_content_is_opened_again(
     mailer: Mailer, room: Mailroom, plot: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -83,6 +84,8 @@ class Mailroom:
         if self._plot == "drop_before":
             server.transport.abort()
             return "250 OK"
+        if self._plot == "silent":
+            await asyncio.Event().wait()  # until the client hangs up
         if self._plot == "554_data":
             return "554 5.7.1 We do not like this message"
         if self._plot == "452_data":
