@@ -62,6 +62,10 @@ class EsimGoBatchTrigger(PollingTrigger):
 
 def look_at_batch(esimgo_conn_id: str, batch_id: str, goal: BatchGoal, context: Any = None) -> Judgement:
     """Ask the vendor how far a batch is, and compare it with the goal."""
-    with explained(esimgo_conn_id), EsimGoHook(esimgo_conn_id, context=context) as hook:
+    # one look at a large batch takes minutes
+    with (
+        explained(esimgo_conn_id),
+        EsimGoHook(esimgo_conn_id, context=context, in_background=True) as hook,
+    ):
         batch = hook.ledger.batch(hook.account, batch_id)
         return goal.judge(follow_batch(hook.client, hook.ledger, batch, goal.milestone))

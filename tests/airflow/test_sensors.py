@@ -12,6 +12,7 @@ from airflow.sdk import BaseSensorOperator
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_lab.desk import CONTEXT, GB, NL, Desk, bought_units
 
+from airflow_provider_esimgo.api import EsimGoClient
 from airflow_provider_esimgo.hooks.compat import (
     AirflowException,
     AirflowFailException,
@@ -333,3 +334,22 @@ def test_without_deferral_the_worker_waits_itself(doubtful: Desk):
     operator = Impatient(task_id="place", batch_id="batch", deferrable=False)
     assert operator.execute(CONTEXT)["states"] == {"ASSIGNED": 1}
     assert bought_units(doubtful.sandbox) == {GB: 2, NL: 1}
+
+
+def test_a_look_at_a_large_batch_leaves_half_of_the_requests_to_others(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+):
+    """The vendor counts by address: beside a sensor's look a delivery was turned away until it gave up."""
+    paces: list[float] = []
+
+    class Paced(EsimGoClient):
+        def __init__(self, *arguments: Any, requests_per_second: float, **fields: Any) -> None:
+            paces.append(requests_per_second)
+            super().__init__(*arguments, requests_per_second=requests_per_second, **fields)
+
+    desk.bought()
+    desk.connect(requests_per_second=10)
+    monkeypatch.setattr("airflow_provider_esimgo.hooks.esimgo.EsimGoClient", Paced)
+    desk.sensor(milestone="active").look({})
+    desk.place()
+    assert paces == [5.0, 10.0]
