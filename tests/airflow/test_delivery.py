@@ -89,6 +89,24 @@ def test_a_second_run_sends_nothing(bought: Desk, room: Mailroom):
     assert bought_units(bought.sandbox).total() == 4, "and nothing was bought"
 
 
+def test_what_another_run_sends_meanwhile_counts_as_sent_and_fails_nobody(
+    bought: Desk, room: Mailroom, monkeypatch: pytest.MonkeyPatch
+):
+    """The other run begins when this one has looked, and is done before this one claims anything."""
+    rivals = iter([bought.deliver])
+
+    def claim(*args: Any, **kwargs: Any) -> bool:
+        for rival in rivals:
+            assert rival()["sent"] == 3
+        return real(*args, **kwargs)
+
+    real = delivery.claim
+    monkeypatch.setattr(delivery, "claim", claim)
+    told = bought.deliver()
+    assert (told["sent"], told["already"], told["unknown"]) == (0, 3, 0)
+    assert len(room.messages) == 2
+
+
 def test_what_was_bought_later_for_the_same_person_is_a_message_of_its_own(desk: Desk, room: Mailroom):
     desk.bought(ROWS[0])
     desk.deliver()
