@@ -70,9 +70,7 @@ class Mailer:
         """Send once. A connection that was lost before this message is opened again: nothing of it had left."""
         fresh = self._client is None
         answer = self._send(message, to=to, sender=sender)
-        if (
-            answer.fate is Fate.NOT_SENT and not fresh
-        ):  # servers close a connection that has been idle, or used much
+        if answer.fate is Fate.NOT_SENT and not fresh:  # servers close what has been idle, or used much
             answer = self._send(message, to=to, sender=sender)
         return answer
 
@@ -98,7 +96,7 @@ class Mailer:
                     client.rset()
                     return Answer(Fate.REFUSED, _codes(code, text))
             return client, message.as_bytes(policy=policy)
-        except (smtplib.SMTPException, OSError, MailServerError) as error:
+        except Exception as error:  # whatever it is, nothing of the content has left
             self.close()
             return Answer(Fate.NOT_SENT, type(error).__name__)
 

@@ -110,6 +110,19 @@ def test_a_server_that_is_not_there_was_sent_nothing():
         Mailer(refuse).open()
 
 
+def test_a_message_that_cannot_be_put_into_bytes_was_not_sent(mailer: Mailer, room: Mailroom):
+    """It is claimed by then: an exception would leave its units in doubt, one more with each retry."""
+
+    class Odd(EmailMessage):
+        def as_bytes(self, *_: object, **__: object) -> bytes:
+            raise UnicodeEncodeError("ascii", TO, 0, 1, "odd")
+
+    answer = mailer.send(Odd(), to=TO, sender=FROM)
+    assert answer == Answer(Fate.NOT_SENT, "UnicodeEncodeError")
+    assert not room.messages
+    assert send(mailer).fate is Fate.ACCEPTED
+
+
 def test_an_address_beyond_ascii_travels_where_the_server_takes_it(mailer: Mailer, room: Mailroom):
     assert send(mailer, to="jörg@acme.example").fate is Fate.ACCEPTED
     assert room.recipients == ["jörg@acme.example"]
