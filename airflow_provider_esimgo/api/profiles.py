@@ -5,7 +5,8 @@ GET only. What comes back holds install details: secret, for the caller alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from airflow_provider_esimgo.api.client import EsimGoClient
 from airflow_provider_esimgo.api.errors import GoneError
@@ -14,6 +15,7 @@ from airflow_provider_esimgo.api.models.esims import Esim
 from airflow_provider_esimgo.api.models.install import InstallDetails
 
 Profile = InstallDetails | Esim
+T = TypeVar("T")
 
 
 def read_profiles(
@@ -21,26 +23,49 @@ def read_profiles(
 ) -> dict[str, Profile]:
     """By ICCID, every eSIM that the vendor lists under the references of `asked` (reference: its ICCIDs).
 
-    One deactivated eSIM makes the answer for all of a request 410 [D25]: then they are asked for in smaller
-    parts, in the end one by one, where the vendor still tells a deactivated one's state.
+    The eSIMs of an order with a deactivated one are read one by one: there the vendor still tells its state.
     """
     found: dict[str, Profile] = {}
-    for chunk in chunks(list(asked), REFERENCES_PER_REQUEST):
-        try:
+
+    def ask(references: Sequence[str]) -> list[InstallDetails]:
+        return client.get_install_details(references, install_urls=install_urls)
+
+    for part, details in in_few_requests(ask, list(asked)):
+        if details is not None:
+            found.update((one.iccid, one) for one in details)
+        else:
             found.update(
-                (one.iccid, one) for one in client.get_install_details(chunk, install_urls=install_urls)
+                (iccid, client.get_esim(iccid, install_urls=install_urls)) for iccid in asked[part[0]]
             )
-        except GoneError:
-            if len(chunk) > 1:
-                half = len(chunk) // 2
-                for part in (chunk[:half], chunk[half:]):
-                    smaller = {reference: asked[reference] for reference in part}
-                    found.update(read_profiles(client, smaller, install_urls=install_urls))
-            else:
-                found.update(
-                    (iccid, client.get_esim(iccid, install_urls=install_urls)) for iccid in asked[chunk[0]]
-                )
     return found
+
+
+def in_few_requests(
+    ask: Callable[[Sequence[str]], T], references: Sequence[str]
+) -> Iterator[tuple[Sequence[str], T | None]]:
+    """Ask about the install details of many references; yields what was asked about and the answer.
+
+    One deactivated eSIM makes the answer to a whole request 410 [D25]: then it is asked in smaller parts, until the
+    order of that eSIM is alone, whose answer is None.
+    """
+    for chunk in chunks(references, REFERENCES_PER_REQUEST):
+        yield from _in_parts(ask, chunk)
+
+
+def _in_parts(
+    ask: Callable[[Sequence[str]], T], references: Sequence[str]
+) -> Iterator[tuple[Sequence[str], T | None]]:
+    try:
+        answer = ask(references)
+    except GoneError:
+        if len(references) == 1:
+            yield references, None
+            return
+        half = len(references) // 2
+        for part in (references[:half], references[half:]):
+            yield from _in_parts(ask, part)
+    else:
+        yield references, answer
 
 
 def chunks(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:

@@ -6,14 +6,13 @@ import logging
 import socket
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from airflow_provider_esimgo.hooks.compat import AirflowException
 from airflow_provider_esimgo.hooks.files import inspect_manifest_at, object_path
 from airflow_provider_esimgo.hooks.kit import Kit, collect_kit
 from airflow_provider_esimgo.hooks.settings import SettingsError
-from airflow_provider_esimgo.kit.entries import KitError, folder_name, safe_name
+from airflow_provider_esimgo.kit.entries import KitError, fingerprint, folder_name, safe_name
 from airflow_provider_esimgo.kit.folder import KitFolder
 from airflow_provider_esimgo.kit.mdm import check_formats
 from airflow_provider_esimgo.kit.verify import Verify
@@ -150,7 +149,7 @@ def batch_folder(batch_id: str) -> str:
 
 
 def _mark(values: Sequence[str]) -> str:
-    return sha256("\n".join(values).encode()).hexdigest()[:10]
+    return fingerprint("\n".join(values))[:10]
 
 
 def read_people(location: str, *, default_bundle: str | None = None, conn_id: str | None = None) -> Manifest:

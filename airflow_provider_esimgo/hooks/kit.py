@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,13 +18,11 @@ from airflow_provider_esimgo.api import (
     Esim,
     EsimGoClient,
     EsimState,
-    GoneError,
     NotSentError,
     ProfileStatus,
     UnknownOutcomeError,
 )
-from airflow_provider_esimgo.api.install_details import REFERENCES_PER_REQUEST
-from airflow_provider_esimgo.api.profiles import Profile, chunks, read_profiles
+from airflow_provider_esimgo.api.profiles import Profile, in_few_requests, read_profiles
 from airflow_provider_esimgo.hooks.subjects import Subject, listed_under, select_subjects
 from airflow_provider_esimgo.kit.bundle_names import in_words
 from airflow_provider_esimgo.kit.entries import KitEntry, KitError, KitNotReady
@@ -256,27 +254,14 @@ def _archives(
     read_back = verify.pick([iccid for iccids in meant.values() for iccid in iccids])
     zips: dict[str, bytes] = {}
     missing = 0
-    for chunk in chunks(list(meant), REFERENCES_PER_REQUEST):
-        for part, archive in _read_zips(client, chunk):
-            theirs = {iccid: codes.get(iccid) for one in part for iccid in listed[one]}
-            divided = divide(archive, {one: meant[one] for one in part}, theirs, read_back)
-            zips.update(divided.files)
-            missing += len(divided.missing)
+    for part, archive in in_few_requests(client.get_qr_zip, list(meant)):
+        if archive is None:
+            log.warning("The vendor gives no images of order %s: one of its eSIMs is deactivated", part[0])
+            continue
+        theirs = {iccid: codes.get(iccid) for one in part for iccid in listed[one]}
+        divided = divide(archive, {one: meant[one] for one in part}, theirs, read_back)
+        zips.update(divided.files)
+        missing += len(divided.missing)
     if missing:
         log.warning("The vendor's archives have no image of %d eSIMs; our own QR codes are whole", missing)
     return zips
-
-
-def _read_zips(client: EsimGoClient, references: Sequence[str]) -> Iterable[tuple[Sequence[str], bytes]]:
-    """Archives of these orders, in as few answers as can be; an order with a deactivated eSIM has none [D25]."""
-    try:
-        yield references, client.get_qr_zip(references)
-    except GoneError:
-        if len(references) == 1:
-            log.warning(
-                "The vendor gives no images of order %s: one of its eSIMs is deactivated", references[0]
-            )
-            return
-        half = len(references) // 2
-        for part in (references[:half], references[half:]):
-            yield from _read_zips(client, part)

@@ -105,7 +105,7 @@ def safe_name(text: str) -> str:
 def folder_name(text: str) -> str:
     """A folder's name that no other text has: what cannot be kept of it is told apart by a mark."""
     safe = safe_name(text)
-    return safe if safe == text else f"{safe}-{sha256(text.encode()).hexdigest()[:10]}"
+    return safe if safe == text else f"{safe}-{fingerprint(text)[:10]}"
 
 
 def fingerprint(secret: str) -> str:

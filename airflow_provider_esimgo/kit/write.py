@@ -97,9 +97,8 @@ def write_kit(
     folder.put(SHEET, sheet.finish())
     folder.put(PAGE, page.finish())
     folder.flush()
-    folder.remove(
-        [INDEX]
-    )  # until the new one is there it is no kit: a code that is withheld now must be gone by then
+    # until the new index is there it is no kit: a code that is withheld now must be gone by then
+    folder.remove([INDEX])
     folder.remove_strays(FOLDERS)
     folder.put(INDEX, index_csv(entries).encode())
     folder.flush()

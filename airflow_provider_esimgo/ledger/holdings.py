@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from airflow_provider_esimgo.api.profiles import chunks
 from airflow_provider_esimgo.ledger.errors import UnknownBatch
 from airflow_provider_esimgo.ledger.records import Batch, Unit
 from airflow_provider_esimgo.ledger.schema import batches, orders, units
@@ -97,9 +98,8 @@ def holdings_by_recipient(ledger: Ledger, account: str, recipients: Sequence[str
 def _among(ledger: Ledger, account: str, column: Any, values: Sequence[str]) -> list[Holding]:
     distinct = sorted(set(values))
     found: list[Holding] = []
-    for start in range(0, len(distinct), _CHUNK):
-        here = column.in_(distinct[start : start + _CHUNK])
-        found += _read(ledger, (batches.c.account == account) & here)
+    for part in chunks(distinct, _CHUNK):
+        found += _read(ledger, (batches.c.account == account) & column.in_(part))
     return sorted(found, key=lambda holding: holding.unit.key)
 
 

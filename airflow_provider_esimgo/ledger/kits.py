@@ -139,7 +139,7 @@ def last_moment(ledger: Ledger, batch: Batch) -> int:
 def erase_recipients(ledger: Ledger, batch: Batch) -> int:
     """Take from a batch's units what tells about a person: recipient_ref, country, date; how many were changed.
 
-    None where the batch is in doubt. Nothing can be looked up by the recipients any more: another batch may buy the
+    0 where the batch is in doubt. Nothing can be looked up by the recipients any more: another batch may buy the
     same for them again.
     """
     with ledger.database.write() as connection:

@@ -11,6 +11,7 @@ from sqlalchemy import and_, select
 
 from airflow_provider_esimgo.api import EsimGoClient, RefusedError
 from airflow_provider_esimgo.api.models.states import BundleState
+from airflow_provider_esimgo.api.profiles import chunks
 from airflow_provider_esimgo.ledger.schema import batches, orders, units
 from airflow_provider_esimgo.ledger.states import SPENT_OR_UNSURE
 from airflow_provider_esimgo.ledger.store import Ledger
@@ -42,13 +43,13 @@ def find_repeats(
         if not allow_repeat and connection.execute(alike.limit(1)).first():
             return []
         bought = orders.c.state.in_([state.value for state in SPENT_OR_UNSURE])
-        for start in range(0, len(names), _CHUNK):
+        for part in chunks(names, _CHUNK):
             query = (
                 select(units.c.recipient_ref, units.c.bundle, batches.c.batch_id)
                 .join(orders, orders.c.id == units.c.order_key)
                 .join(batches, batches.c.id == units.c.batch_key)
                 .where(
-                    and_(batches.c.account == account, units.c.bundle.in_(names[start : start + _CHUNK])),
+                    and_(batches.c.account == account, units.c.bundle.in_(part)),
                     bought,
                 )
                 .distinct()
