@@ -11,6 +11,7 @@ from typing import Any
 import pypdfium2
 import pytest
 import zxingcpp
+from kit_entries import contact_sheet
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
@@ -70,14 +71,8 @@ def open_sheet(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Sheet
     def opened(
         entries: list[KitEntry], *, title: str = "acme-2026-07", init: str = "", **options: Any
     ) -> Sheet:
-        made = ContactSheet(title)
-        for one in entries:
-            if one.has_code:
-                made.add(one, draw(one.activation_code))
-            else:
-                made.add_withheld(one)
         file = tmp_path / "index.html"
-        file.write_bytes(made.finish())
+        file.write_bytes(contact_sheet(entries, title=title))
         contexts.append(context := browser.new_context(**options))
         sheet = Sheet(context.new_page())
         if init:

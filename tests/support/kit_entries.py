@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from airflow_provider_esimgo.kit import KitEntry
+from airflow_provider_esimgo.kit.page import ContactSheet
+from airflow_provider_esimgo.kit.qr import draw
 
 CODE = "K2-1ABCDE-9XYZ01"
 ICCID = "8944500000000000014"
@@ -20,3 +23,14 @@ def many(count: int) -> list[KitEntry]:
         entry(f"E{number}", f"89445{number:014d}", matching_id=f"CODE-{number:05d}")
         for number in range(count)
     ]
+
+
+def contact_sheet(entries: Iterable[KitEntry], *, title: str = "acme-2026-07") -> bytes:
+    """The page with a card for each, whether it has its code or not."""
+    made = ContactSheet(title)
+    for one in entries:
+        if one.has_code:
+            made.add(one, draw(one.activation_code))
+        else:
+            made.add_withheld(one)
+    return made.finish()

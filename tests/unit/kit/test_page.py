@@ -14,6 +14,7 @@ import pytest
 import zxingcpp
 from hypothesis import given
 from hypothesis import strategies as st
+from kit_entries import contact_sheet
 from PIL import Image
 
 from airflow_provider_esimgo.kit.entries import KitEntry
@@ -31,13 +32,7 @@ def entry(recipient: str = "ACME-1", **fields: Any) -> KitEntry:
 
 
 def sheet(*entries: KitEntry, title: str = "acme-2026-07") -> str:
-    made = ContactSheet(title)
-    for one in entries:
-        if one.has_code:
-            made.add(one, draw(one.activation_code))
-        else:
-            made.add_withheld(one)
-    return made.finish().decode()
+    return contact_sheet(entries, title=title).decode()
 
 
 class Reader(HTMLParser):
